@@ -1,0 +1,174 @@
+"""A resolved preset: every value of the profile recipe, checked.
+
+`docs/presets.md` is made from the docstrings in here; keep unit, range, neutral value and effect in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ._fields import UPSCALED_MAX_PX, Fraction, LoraWeight, Name, Names, PresetModel
+from .stage_params import (
+    STAGE_TYPES,
+    FinishParams,
+    Img2ImgParams,
+    StageParams,
+    Txt2ImgParams,
+    UpscaleParams,
+)
+
+SCHEMA: Literal["sdwebui-preset/1"] = "sdwebui-preset/1"
+Family = Literal["sd15", "sdxl"]
+NonEmptyNames = Annotated[Names, Field(min_length=1)]
+
+
+class LoraUse(PresetModel):
+    """How strongly the person's LoRA is applied."""
+
+    weight: LoraWeight = 0.8
+    """Weight in the picture's prompt, -2 to 2. 0 = off, 1 = as trained; below 0.6 likeness fades, above 1 the
+    photos show through."""
+    face_weight: LoraWeight = 0.9
+    """Weight in ADetailer's face prompt, -2 to 2. A little above `weight`: only the face is painted there."""
+
+
+class TrainParams(PresetModel):
+    """How the person's LoRA is trained."""
+
+    steps: Annotated[int, Field(ge=1, le=20000)] = 1200
+    """Optimizer steps, 1–20000. About 120–150 a photo; too many copies the photos."""
+    resolution: Annotated[int, Field(ge=256, le=2048, multiple_of=64)] = 512
+    """Side of the square training pictures, px, 256–2048 in steps of 64. 512 for SD 1.5, 1024 for SDXL."""
+    network_dim: Annotated[int, Field(ge=1, le=320)] = 32
+    """Rank of the LoRA, 1–320. Higher = larger file, more detail, sooner overfitted."""
+    network_alpha: Annotated[float, Field(gt=0.0, le=320.0)] = 16.0
+    """Scale of the LoRA: its effect is alpha / dim. At most `network_dim`; half of it is usual."""
+    unet_lr: Annotated[float, Field(ge=0.0, le=0.1)] = 1.0e-4
+    """Learning rate of the U-Net, 0–0.1. 1e-3 gave noise in users' reports. 0 = not trained."""
+    text_encoder_lr: Annotated[float, Field(ge=0.0, le=0.1)] = 5.0e-5
+    """Learning rate of the text encoder, 0–0.1. 0 = not trained (recommended for SDXL)."""
+    trigger: Name = "ohwx person"
+    """Words that stand for the person in prompts: a rare token and the class."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.network_alpha > self.network_dim:
+            raise ValueError(
+                f"network_alpha ({self.network_alpha:g}) is above network_dim ({self.network_dim}): "
+                "the LoRA would be amplified"
+            )
+        if self.unet_lr == 0.0 and self.text_encoder_lr == 0.0:
+            raise ValueError("unet_lr and text_encoder_lr are both 0: nothing would be trained")
+        return self
+
+
+class Preset(PresetModel):
+    """Everything the profile recipe needs to know, from the training to the finish."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=True, serialize_by_alias=True)
+
+    schema_version: Literal["sdwebui-preset/1"] = Field(default=SCHEMA, alias="schema")
+    """Format and version of the file. A newer version is refused, not guessed at."""
+    name: Name
+    """Short name; the file's stem when left out."""
+    title: Name
+    """One line for people."""
+    description: str = ""
+    """What the preset is for and what to expect of it."""
+    family: Family
+    """Model family: `sd15` or `sdxl`. Decides which checkpoints, LoRAs and ControlNets fit."""
+    checkpoint: Name | None = None
+    """Checkpoint by title, model name or hash. null = the one the server has loaded."""
+    vae: Name | None = None
+    """VAE file by name. null = the checkpoint's own (or the server's setting)."""
+    clip_skip: Annotated[int, Field(ge=1, le=12)] = 1
+    """Which of CLIP's last layers is read, 1–12. 1 = the last (photo models), 2 for models grown from anime
+    ones. SDXL ignores it."""
+    lora: LoraUse = LoraUse()
+    """Weights of the person's LoRA."""
+    mix: Name | None = None
+    """A LoRA mix of the prompt library (detail, skin, film look …). null = the person's LoRA alone."""
+    subject: Name = "person"
+    """What `{subject}` becomes: `person`, `woman`, `man` …"""
+    outfit: Name = "suit_navy"
+    """Clothes, by name from the prompt library."""
+    backdrop: Name = "studio_gray"
+    """Background, by name from the prompt library."""
+    poses: NonEmptyNames = ("front",)
+    """Poses, by name from the prompt library. Each is drawn `shots` times."""
+    tones: NonEmptyNames = ("cool", "warm")
+    """Tones, by name from the prompt library. Each kept candidate is finished once per tone."""
+    shots: Annotated[int, Field(ge=1, le=64)] = 3
+    """Candidates drawn per pose, 1–64. More = better likeness, longer."""
+    keep: Annotated[int, Field(ge=1, le=64)] = 1
+    """Best candidates per pose that go on, 1 up to `shots`."""
+    min_likeness: Fraction = 0.5
+    """Likeness a delivered portrait must reach, 0–1 calibrated. 0 = accept all, 0.5 = the border between same
+    and other person."""
+    train: TrainParams = TrainParams()
+    """The LoRA training."""
+    stages: dict[str, StageParams]
+    """The stages in the order they run, each a block with its `type:`."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.keep > self.shots:
+            raise ValueError(
+                f"keep ({self.keep}) is above shots ({self.shots}): there is not that much to keep"
+            )
+        order = [stage.type for stage in self.stages.values()]
+        _check_stage_order(order)
+        self._check_upscaled_size()
+        return self
+
+    def _check_upscaled_size(self) -> None:
+        txt2img, upscale = self.txt2img, self.upscale
+        if upscale is None:
+            return
+        side = max(txt2img.width, txt2img.height) * upscale.scale
+        if side > UPSCALED_MAX_PX:
+            raise ValueError(
+                f"stages: scale {upscale.scale:g} makes {side:g} px; the limit is {UPSCALED_MAX_PX} px"
+            )
+
+    def stage(self, kind: str) -> StageParams | None:
+        """The stage of this `type:`, or None when the preset leaves it out."""
+        return next((stage for stage in self.stages.values() if stage.type == kind), None)
+
+    @property
+    def txt2img(self) -> Txt2ImgParams:
+        """The stage that draws; every preset has one."""
+        return cast(Txt2ImgParams, self.stage("txt2img"))
+
+    @property
+    def img2img(self) -> Img2ImgParams | None:
+        """The tone stage, if the preset has one."""
+        return cast("Img2ImgParams | None", self.stage("img2img"))
+
+    @property
+    def upscale(self) -> UpscaleParams | None:
+        """The upscale stage, if the preset has one."""
+        return cast("UpscaleParams | None", self.stage("upscale"))
+
+    @property
+    def finish(self) -> FinishParams | None:
+        """The finish stage, if the preset has one."""
+        return cast("FinishParams | None", self.stage("finish"))
+
+
+def _check_stage_order(order: Sequence[str]) -> None:
+    """Raise ValueError unless the stages are the recipe's, each at most once and in its order, beginning with
+    txt2img."""
+    known = list(STAGE_TYPES)
+    if "txt2img" not in order:
+        raise ValueError("stages: there is no stage of type txt2img, so nothing would be drawn")
+    for kind in known:
+        if order.count(kind) > 1:
+            raise ValueError(
+                f"stages: type {kind} appears {order.count(kind)} times; the recipe runs it once"
+            )
+    if order != sorted(order, key=known.index):
+        raise ValueError(f"stages: the order is {', '.join(order)}; the recipe runs {', '.join(known)}")
