@@ -2,10 +2,9 @@
 
     StudioError
     ├── BadInput            exit 2: an option, a folder, a name
-    ├── ExtraMissing        exit 3: an optional part of the installation is absent
-    └── NothingReached      exit 4: no portrait reached the asked likeness
+    └── ExtraMissing        exit 3: an optional part of the installation is absent
 
-`explain` turns the errors of every room below into a `Failure`; anything it does not know is unexpected (exit 1).
+`explain` turns the errors of every room into a `Failure`; what it does not know is unexpected (exit 1).
 """
 
 from __future__ import annotations
@@ -52,13 +51,6 @@ class ExtraMissing(StudioError):
     title = "A part of the installation is missing"
 
 
-class NothingReached(StudioError):
-    """The run finished, and no portrait reached `min_likeness`."""
-
-    exit_code = ExitCode.NOTHING_REACHED
-    title = "No portrait reached the asked likeness"
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error ready to be shown.
@@ -76,12 +68,23 @@ class Failure:
     hint: str = ""
 
 
-# (module, class, exit code, title). The most special first; a module is only imported when an error has happened.
+# (module, class, exit code, title), the most special first; a module is imported when an error has happened.
 _ROOTS: tuple[tuple[str, str, ExitCode, str], ...] = (
     ("sdwebui_client.errors", "Cancelled", ExitCode.INTERRUPTED, "Interrupted"),
     ("sdwebui_client.errors", "CapabilityMissing", ExitCode.SERVER, "The WebUI lacks something this needs"),
     ("sdwebui_client.errors", "EffectMissing", ExitCode.SERVER, "The WebUI said OK but did not do it"),
     ("sdwebui_client.errors", "WebUIError", ExitCode.SERVER, "The WebUI could not do it"),
+    (
+        "stages.errors",
+        "LikenessNotReached",
+        ExitCode.NOTHING_REACHED,
+        "No portrait reached the asked likeness",
+    ),
+    ("stages.errors", "PlanError", ExitCode.SERVER, "The WebUI lacks something this needs"),
+    ("stages.errors", "WorkFolderBusy", ExitCode.BAD_INPUT, "The folder is in use"),
+    ("stages.errors", "DiskFull", ExitCode.BAD_INPUT, "The disk is full"),
+    ("stages.errors", "ProvenanceError", ExitCode.BAD_INPUT, "The picture cannot be made again"),
+    ("stages.errors", "StagesError", ExitCode.SERVER, "A step could not be done"),
     ("stages.presets", "PresetError", ExitCode.BAD_INPUT, "The preset cannot be used"),
     ("train_lora", "PhotosError", ExitCode.BAD_INPUT, "The photos cannot be used"),
     ("train_lora", "TrainError", ExitCode.SERVER, "Training did not work"),
@@ -100,30 +103,53 @@ def explain(error: BaseException) -> Failure | None:
         error: what was raised.
 
     Returns:
-        The failure to show, or None for an error nobody expected (show a short message and keep the traceback).
+        The failure to show, or None for an error nobody expected (keep its traceback).
     """
     if isinstance(error, StudioError):
         return Failure(error.exit_code, error.title, error.message, error.hint)
     if isinstance(error, ModuleNotFoundError) and error.name and not _is_ours(error.name):
-        return Failure(ExitCode.SERVER, ExtraMissing.title, f"The Python package `{error.name}` is not installed.", SETUP_HINT)
+        return Failure(
+            ExitCode.SERVER,
+            ExtraMissing.title,
+            f"The Python package `{error.name}` is not installed.",
+            SETUP_HINT,
+        )
     for module, name, code, title in _ROOTS:
         kind = _load(module, name)
         if kind is not None and isinstance(error, kind):
-            return Failure(code, title, str(getattr(error, "message", "") or error), str(getattr(error, "hint", "") or ""))
+            return Failure(
+                code,
+                title,
+                str(getattr(error, "message", "") or error),
+                str(getattr(error, "hint", "") or ""),
+            )
     if isinstance(error, PermissionError) and error.filename:
-        return Failure(ExitCode.BAD_INPUT, BadInput.title, f"No permission for {error.filename}: {error.strerror}.")
+        return Failure(
+            ExitCode.BAD_INPUT, BadInput.title, f"No permission for {error.filename}: {error.strerror}."
+        )
     if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
-        return Failure(ExitCode.BAD_INPUT, "The disk is full", f"{error.filename or 'writing'}: {error.strerror}.",
-                       "Free some space and run the same command again: finished stages are kept.")
+        return Failure(
+            ExitCode.BAD_INPUT,
+            "The disk is full",
+            f"{error.filename or 'writing'}: {error.strerror}.",
+            "Free some space and run the same command again: finished stages are kept.",
+        )
     return None
 
 
 def _is_ours(name: str) -> bool:
-    return name.split(".")[0] in {"sdwebui_client", "stages", "train_lora", "prompt_library", "faces", "studio"}
+    return name.split(".")[0] in {
+        "sdwebui_client",
+        "stages",
+        "train_lora",
+        "prompt_library",
+        "faces",
+        "studio",
+    }
 
 
 def _load(module: str, name: str) -> type[BaseException] | None:
-    """The class, or None where its room cannot be imported (an extra is missing: then it cannot have raised either)."""
+    """The class; None where its room cannot be imported for want of an extra (so it did not raise either)."""
     try:
         kind = getattr(import_module(module), name, None)
     except ImportError:

@@ -17,12 +17,12 @@ SANDBOX = "sandbox"
 """The word that asks for the built-in stand-in instead of a WebUI."""
 
 VARIABLES: dict[str, str] = {
-    "SDWEBUI_URL": "the WebUI's address; several separated by spaces or commas; `sandbox` asks for the built-in one",
+    "SDWEBUI_URL": "the WebUI's address; several separated by spaces or commas; or `sandbox`",
     "SDWEBUI_AUTH": "`user:password`, as given to the WebUI's --api-auth",
     "SDWEBUI_USERNAME": "the user name alone, with SDWEBUI_PASSWORD",
     "SDWEBUI_PASSWORD": "the password alone, with SDWEBUI_USERNAME",
     "SDWEBUI_AUTH_FILE": "a file holding `user:password`, so that it stands in no process list",
-    "SDWEBUI_MODELS_DIR": "the WebUI's models folder (the one with Lora/ in it), where this machine can write",
+    "SDWEBUI_MODELS_DIR": "the WebUI's models folder (with Lora/ in it), where this machine can write",
     "SDWEBUI_CA_FILE": "a PEM file of the certificate authority of an https WebUI",
 }
 """Every variable that is read, with what it means; the docs are compared with it."""
@@ -94,7 +94,9 @@ def parse_auth(text: str, what: str) -> tuple[str, str]:
     """
     username, colon, password = text.strip().partition(":")
     if not colon or not username:
-        raise BadInput(f"{what} must be `user:password`.", hint="It is what the WebUI was given with --api-auth.")
+        raise BadInput(
+            f"{what} must be `user:password`.", hint="It is what the WebUI was given with --api-auth."
+        )
     return username, password
 
 
@@ -111,6 +113,8 @@ def _auth(env: Mapping[str, str]) -> tuple[str | None, str | None]:
         return parse_auth(env["SDWEBUI_AUTH"], "SDWEBUI_AUTH")
     username, password = env.get("SDWEBUI_USERNAME", ""), env.get("SDWEBUI_PASSWORD", "")
     if bool(username) != bool(password):
-        given, other = ("SDWEBUI_USERNAME", "SDWEBUI_PASSWORD") if username else ("SDWEBUI_PASSWORD", "SDWEBUI_USERNAME")
+        given, other = (
+            ("SDWEBUI_USERNAME", "SDWEBUI_PASSWORD") if username else ("SDWEBUI_PASSWORD", "SDWEBUI_USERNAME")
+        )
         raise BadInput(f"{given} is set but {other} is not.")
     return (username, password) if username else (None, None)

@@ -1,8 +1,7 @@
-"""The group of commands, loaded one by one as they are called, and the one place where errors become exit codes."""
+"""The group of commands, loaded as they are called, and the one place where errors become exit codes."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import tempfile
 import traceback
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode, Failure, explain
+from ._state import State, make_console
 
 # name -> (module of this package, function, short help). Stated here so that `--help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -48,11 +48,11 @@ Examples:
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """The commands, in the order of the help."""
         return [name for _, names in SECTIONS for name in names]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
         """Import and return one command, or None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
         """Write the commands in sections, without importing them."""
         width = max(map(len, COMMANDS))
         for title, names in SECTIONS:
@@ -69,11 +69,13 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name.ljust(width), COMMANDS[name][2]) for name in names])
 
 
-@click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.pass_context
-def app(ctx: click.Context) -> None:
+@click.group(
+    cls=LazyGroup,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+def app() -> None:
     """The root; its help is HELP."""
-    ctx.ensure_object(dict)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -86,11 +88,12 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit status (`studio.errors.ExitCode`).
     """
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character shows a question mark instead of ending the run (LANG=C, Windows pipes).
+        # Where a character cannot be shown (LANG=C, a Windows pipe) a question mark is better than an end.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    state = State(tuple(sys.argv[1:] if args is None else args))
     try:
-        result = app.main(args=list(sys.argv[1:] if args is None else args), prog_name="sdwebui-client", standalone_mode=False)
+        result = app.main(args=list(state.args), prog_name="sdwebui-client", standalone_mode=False, obj=state)
         return int(result) if isinstance(result, int) else ExitCode.DONE
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -103,33 +106,45 @@ def main(args: Sequence[str] | None = None) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return _closed_pipe()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the outermost frame: everything becomes an exit status here
         failure = explain(error)
         if failure is None:
-            return _unexpected(error)
+            return _unexpected(error, state)
         show_failure(failure)
         return failure.exit_code
 
 
 def show_failure(failure: Failure) -> None:
-    """Print a failure to standard error: a bold title, what happened, what to do."""
-    click.secho(f"\n{failure.title}", fg="red", bold=True, err=True)
-    click.echo(failure.message, err=True)
-    if failure.hint:
-        click.echo(failure.hint, err=True)
+    """Print a failure to standard error: what kind, what happened, what to do."""
+    console = make_console(stderr=True)
+    console.print(f"\n{failure.title}", style="bold red", markup=False, soft_wrap=True)
+    for text in (failure.message, failure.hint):
+        if text:
+            console.print(text, markup=False, soft_wrap=True)
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: Exception, state: State) -> int:
     """Keep the traceback where a report can be made of it, and say where that is."""
-    with tempfile.NamedTemporaryFile("w", prefix="sdwebui-client-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write("".join(traceback.format_exception(error)))
-    click.secho(f"\nUnexpected error: {type(error).__name__}: {error}", fg="red", bold=True, err=True)
-    click.echo(f"The details are in {Path(log.name)}; please send them with a report.", err=True)
+    text = "".join(traceback.format_exception(error))
+    path = state.log_file
+    if path is None or not path.parent.is_dir():
+        with tempfile.NamedTemporaryFile("w", prefix="sdwebui-client-", suffix=".log", delete=False) as log:
+            path = Path(log.name)
+    with path.open("a", encoding="utf-8") as log_file:
+        log_file.write(text)
+    show_failure(
+        Failure(
+            ExitCode.UNEXPECTED,
+            "Unexpected error",
+            f"{type(error).__name__}: {error}",
+            f"The details are in {path}; a report with them helps. Running the same command again resumes.",
+        )
+    )
     return ExitCode.UNEXPECTED
 
 
 def _closed_pipe() -> int:
     """`… | head` closed our output: nothing to say, and nowhere to say it."""
     # Python's own flush at exit must not complain again.
-    sys.stdout = None  # type: ignore[assignment]
-    return 128 + signal.SIGPIPE
+    sys.stdout = None
+    return 128 + 13

