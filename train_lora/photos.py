@@ -1,0 +1,317 @@
+"""A folder of photos becomes a `PhotoSet`: each file accepted or refused, with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from faces import Embedding, Face, Person, Quality
+
+from .decoding import Refused, decode, read_bytes
+from .errors import PhotosError
+from .grouping import find_copies, find_person
+from .limits import PhotoLimits
+from .reasons import describe
+from .screening import Screened, screen, turn
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoVerdict:
+    """What was found out about one file."""
+
+    file: str
+    """Its name, without the folder."""
+
+    accepted: bool
+
+    code: str
+    """Stable key of the reason: an entry of `train_lora.reasons.CODES`."""
+
+    reason: str
+    """One English sentence a person understands; `describe("ko")` gives it in Korean."""
+
+    advice: str
+    """What would help, or ""."""
+
+    sha256: str | None
+    """Of the file; None when it was not read."""
+
+    width: int | None
+    """Upright, pixels; None when it was not decoded."""
+
+    height: int | None
+
+    facts: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """What fills the reason's placeholders."""
+
+    def describe(self, language: str = "en") -> tuple[str, str]:
+        """Reason and advice in "en" or "ko"."""
+        words = describe(self.code, self.facts, language)
+        return words.reason, words.advice
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An accepted photo. It holds no pixels; `open` reads them again."""
+
+    path: Path
+    sha256: str
+    """Of the file as it was checked."""
+    width: int
+    """Upright, pixels."""
+    height: int
+    face: Face
+    """In the pixels of what `open` gives."""
+    embedding: Embedding = field(repr=False)
+    quality: Quality
+    turned_deg: int = 0
+    """By how much the picture was turned counter-clockwise because it lay on its side."""
+    limits: PhotoLimits = field(default_factory=PhotoLimits, repr=False)
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+        return _name(self.path)
+
+    def open(self) -> Image.Image:
+        """Decode the photo: upright, sRGB, without metadata, at most `PhotoLimits.working_px` on the
+        longer side.
+
+        Raises:
+            PhotosError: The file has changed or gone since it was checked.
+        """
+        try:
+            decoded = decode(read_bytes(self.path, self.limits), self.limits, suffix=self.path.suffix)
+        except Refused as refused:
+            raise PhotosError(f"{self.file} can no longer be read ({refused.code}).", _AGAIN) from refused
+        if decoded.sha256 != self.sha256:
+            raise PhotosError(f"{self.file} has changed since it was checked.", _AGAIN)
+        return turn(decoded.image, self.turned_deg)
+
+
+_AGAIN = "Leave the photos in place and run the same command again."
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSet:
+    """The verdict on every file of a folder, and the photos that can be used."""
+
+    folder: Path
+    photos: tuple[PhotoVerdict, ...]
+    accepted: tuple[Photo, ...]
+
+    @property
+    def refused(self) -> tuple[PhotoVerdict, ...]:
+        """The files that are not used."""
+        return tuple(verdict for verdict in self.photos if not verdict.accepted)
+
+    @property
+    def best(self) -> Photo:
+        """The accepted photo of the highest quality."""
+        return max(self.accepted, key=lambda photo: (round(photo.quality.overall, 6), photo.sha256))
+
+    def person(self) -> Person:
+        """Whom results are compared with."""
+        return Person.from_embeddings(photo.embedding for photo in self.accepted)
+
+    def table(self, language: str = "en") -> str:
+        """A plain-text table: file, accepted or refused, why, what to do."""
+        marks = {"en": ("accepted", "refused"), "ko": ("사용", "제외")}[language]
+        width = max((len(verdict.file) for verdict in self.photos), default=0)
+        lines = []
+        for verdict in self.photos:
+            words = " ".join(part for part in verdict.describe(language) if part)
+            lines.append(f"{verdict.file:<{width}}  {marks[not verdict.accepted]:<8}  {words}")
+        return "\n".join(lines)
+
+
+OnPhoto: TypeAlias = Callable[[PhotoVerdict, int, int], None]
+"""Told each file's final verdict, its number from 1, and how many there are."""
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Told how many files have been looked at, and how many there are."""
+
+
+def load_photos(
+    folder: Path,
+    *,
+    limits: PhotoLimits | None = None,
+    on_photo: OnPhoto | None = None,
+    on_progress: OnProgress | None = None,
+) -> PhotoSet:
+    """Check every photo of a folder.
+
+    One bad file never stops the others. Hidden files and what systems leave behind (Thumbs.db) are passed
+    over; anything else gets a verdict. Whose photos they are is decided by the set itself: the person most
+    photos agree on.
+
+    Args:
+        folder: Where the photos lie; folders inside it are not looked into.
+        limits: Thresholds.
+        on_photo: Called once a file, in order, when all verdicts are final.
+        on_progress: Called after each file that was looked at.
+
+    Returns:
+        Verdicts in the order of the files' names, and the accepted photos.
+
+    Raises:
+        PhotosError: The folder is missing, not a folder, unreadable or empty; too few photos are usable;
+            or they show two people. It carries the verdicts as `photos`.
+        faces.ModelMissing: The face models are not installed.
+    """
+    limits = limits or PhotoLimits()
+    files = list_files(folder)
+    if not files:
+        raise PhotosError(f"There are no photos in {folder}.", "Put about ten photos of one person into it.")
+    checked: list[Screened | PhotoVerdict] = []
+    for number, path in enumerate(files, start=1):
+        checked.append(_check(path, number, limits))
+        if on_progress is not None:
+            on_progress(number, len(files))
+    photo_set = _judge_together(Path(folder), checked, limits)
+    if on_photo is not None:
+        for number, verdict in enumerate(photo_set.photos, start=1):
+            on_photo(verdict, number, len(files))
+    _require_enough(photo_set, limits)
+    return photo_set
+
+
+def list_files(folder: Path) -> list[Path]:
+    """What lies in a folder, in a fixed order, without hidden files and what systems leave behind.
+
+    Raises:
+        PhotosError: It is missing, not a folder, or may not be read.
+    """
+    folder = Path(folder)
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - iterdir hides the errors until it is walked
+    except FileNotFoundError as error:
+        raise PhotosError(f"There is no folder {folder}.", "Check the path after --user.") from error
+    except NotADirectoryError as error:
+        raise PhotosError(
+            f"{folder} is a file, not a folder.", "Name the folder the photos lie in."
+        ) from error
+    except OSError as error:
+        raise PhotosError(
+            f"The folder {folder} cannot be read: {error.strerror}.", "Check its permissions."
+        ) from error
+    seen = [name for name in names if not name.startswith(".") and name.lower() not in _SYSTEM_FILES]
+    return [folder / name for name in sorted(seen, key=lambda name: (name.casefold(), name))]
+
+
+def _check(path: Path, number: int, limits: PhotoLimits) -> Screened | PhotoVerdict:
+    try:
+        if number > limits.max_photos:
+            raise Refused("too_many_photos", limit=limits.max_photos)
+        if path.is_dir():
+            raise Refused("subfolder")
+        if path.exists() and not path.is_file():
+            raise Refused("not_a_file")
+        return screen(path, limits)
+    except Refused as refused:
+        facts = dict(refused.facts)
+        sha256, width, height = (
+            facts.pop("_sha256", None),
+            facts.pop("_width", None),
+            facts.pop("_height", None),
+        )
+        return _verdict(
+            _name(path),
+            refused.code,
+            facts,
+            None if sha256 is None else str(sha256),
+            None if width is None or height is None else (int(width), int(height)),
+        )
+
+
+def _verdict(
+    file: str, code: str, facts: Mapping[str, str | int], sha256: str | None, size: tuple[int, int] | None
+) -> PhotoVerdict:
+    words = describe(code, facts)
+    return PhotoVerdict(
+        file=file,
+        accepted=code.startswith("ok"),
+        code=code,
+        reason=words.reason,
+        advice=words.advice,
+        sha256=sha256,
+        width=size[0] if size else None,
+        height=size[1] if size else None,
+        facts=MappingProxyType(dict(facts)),
+    )
+
+
+def _judge_together(folder: Path, checked: list[Screened | PhotoVerdict], limits: PhotoLimits) -> PhotoSet:
+    passed = [item for item in checked if isinstance(item, Screened)]
+    overruled: dict[Path, tuple[str, dict[str, str | int]]] = {}
+    for copy in find_copies(passed, limits):
+        code = "duplicate_file" if copy.same_file else "near_duplicate"
+        overruled[passed[copy.index].path] = code, {"other": _name(passed[copy.of].path)}
+    alone = [item for item in passed if item.path not in overruled]
+    identity = find_person([item.embedding for item in alone], limits)
+    for index in identity.others:
+        overruled[alone[index].path] = "someone_else", {}
+    for group, members in enumerate((identity.person, identity.rival), start=1):
+        for index in members if identity.rival else ():
+            overruled[alone[index].path] = "two_people", {"group": group}
+    verdicts = []
+    for item in checked:
+        if isinstance(item, PhotoVerdict):
+            verdicts.append(item)
+            continue
+        code, facts = overruled.get(item.path, (item.code, dict(item.facts)))
+        verdicts.append(_verdict(_name(item.path), code, facts, item.sha256, (item.width, item.height)))
+    accepted = tuple(_photo(item, limits) for item in alone if item.path not in overruled)
+    return PhotoSet(folder, tuple(verdicts), accepted)
+
+
+def _photo(item: Screened, limits: PhotoLimits) -> Photo:
+    return Photo(
+        path=item.path,
+        sha256=item.sha256,
+        width=item.width,
+        height=item.height,
+        face=item.face,
+        embedding=item.embedding,
+        quality=item.quality,
+        turned_deg=item.turned_deg,
+        limits=replace(limits),
+    )
+
+
+def _require_enough(photo_set: PhotoSet, limits: PhotoLimits) -> None:
+    groups: dict[int | str, list[str]] = {}
+    for verdict in photo_set.photos:
+        if verdict.code == "two_people":
+            groups.setdefault(verdict.facts["group"], []).append(verdict.file)
+    if groups:
+        named = "; ".join(
+            f"person {group}: {', '.join(files)}" for group, files in sorted(groups.items(), key=str)
+        )
+        raise PhotosError(
+            f"The photos show two people about equally often ({named}).\n{photo_set.table()}\n",
+            "Leave the photos of one person only in the folder.",
+            photos=photo_set,
+        )
+    count = len(photo_set.accepted)
+    if count < limits.min_photos:
+        raise PhotosError(
+            f"Only {count} of {len(photo_set.photos)} files can be used; at least {limits.min_photos} photos are "
+            f"needed.\n{photo_set.table()}\n",
+            f"Add {limits.min_photos - count} more clear photos of the same person; about ten are best.",
+            photos=photo_set,
+        )
+
+
+def _name(path: Path) -> str:
+    """The file's name as printable text; names that are not Unicode keep their place, marked."""
+    text = os.fsencode(path.name).decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text)
