@@ -20,7 +20,9 @@ from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugi
 
 from .limits import PhotoLimits
 
-VIDEO_SUFFIXES = frozenset(".mov .mp4 .m4v .avi .mkv .webm .3gp .mts .m2ts .wmv .mpg .mpeg".split())
+VIDEO_SUFFIXES = frozenset(
+    {".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".mts", ".m2ts", ".wmv", ".mpg", ".mpeg"}
+)
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _OTHER_PICTURES = (
     (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\x00", "TIFF or camera raw"), (b"MM\x00*", "TIFF or camera raw"),

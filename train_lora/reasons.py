@@ -91,7 +91,7 @@ _EN = {
         "Leave it out, or, if it is the same person, use a clearer photo.",
     ),
     "two_people": Words(
-        "The photos show more than one person, and it is unclear who is meant (this one is in group {group}).",
+        "The photos show more than one person, and it is unclear who is meant (this is in group {group}).",
         "Keep the photos of one person only.",
     ),
     "too_many_photos": Words("Only the first {limit} photos are used.", "Keep the best ones."),
