@@ -1,0 +1,200 @@
+"""Runs stages: finds what is already there, makes what is not, says why, and keeps the result.
+
+A stage is described by a `StageCall` (what goes in) and done by a function that returns `Made` (what comes out). The
+key of a result is the hash of the call and, for a job of a server, of the server's identity.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sdwebui_client import CancelToken, Progress, WebUI
+
+from .canonical import digest
+from .events import Listener, Note, StageDone, StageProgress, StageStarted
+from .explain import LastRun, why
+from .progress import Tracker
+from .store import Record, Store
+
+CACHED = "cached"
+
+
+@dataclass(frozen=True)
+class StageCall:
+    """Everything that decides what a stage makes, but for the server."""
+
+    stage: str
+    version: int
+    """Raised when the stage's own code makes something else of the same parameters."""
+    shot: str
+    params: Mapping[str, Any]
+    """Resolved: no default is left to be filled in later. Plain JSON values."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Name -> SHA-256 of each picture or file that goes in."""
+
+    def material(self, server: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the key is the hash of. The shot's name is not in it: equal work is done once."""
+        return {
+            "stage": self.stage,
+            "version": self.version,
+            "params": dict(self.params),
+            "inputs": dict(self.inputs),
+            "server": dict(server) if server is not None else None,
+        }
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage made."""
+
+    outputs: Mapping[str, bytes] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A stage's result, found or made."""
+
+    call: StageCall
+    record: Record
+    cached: bool
+    why: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the stage's picture.
+
+        Raises:
+            KeyError: The stage makes none.
+        """
+        return self.record.outputs["image"]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The stage's small results."""
+        return self.record.payload
+
+
+class Servers(Protocol):
+    """What the engine asks of the servers."""
+
+    def identities(self) -> tuple[dict[str, Any], ...]:
+        """What decides the pictures of each server: fingerprint, model, sandbox or not."""
+
+    def identity_of(self, webui: WebUI) -> dict[str, Any]:
+        """The same for one of them."""
+
+    def run(self, task: Callable[[WebUI], tuple[Made, dict[str, Any]]]) -> tuple[Made, dict[str, Any]]:
+        """Have a server do it; a dead server's work goes to another."""
+
+
+GenerateOn = Callable[[WebUI, Callable[[Progress], None]], Made]
+
+
+class Engine:
+    """Runs stages against a store. Thread-safe."""
+
+    def __init__(
+        self,
+        store: Store,
+        last_run: LastRun,
+        emit: Listener,
+        tracker: Tracker,
+        *,
+        cancel: CancelToken | None = None,
+    ) -> None:
+        self.store = store
+        self.tracker = tracker
+        self.emit = emit
+        self.cancel = cancel or CancelToken()
+        self._last_run = last_run
+
+    def local(self, call: StageCall, make: Callable[[], Made]) -> Outcome:
+        """A stage that is done here.
+
+        Args:
+            call: What goes in.
+            make: Does it; only called when the result is not in the store.
+        """
+        material = call.material(None)
+        found = self.store.find(digest(material))
+        if found is not None:
+            return self._cached(call, found, generation=False)
+        reason = self._reason(call, material)
+        started = time.monotonic()
+        made = make()
+        return self._keep(call, material, made, reason, time.monotonic() - started, generation=False)
+
+    def generate(self, call: StageCall, servers: Servers, generate: GenerateOn) -> Outcome:
+        """A stage that is a job of one of the servers.
+
+        A result of any server in the pool counts as found: which of them happens to be free must not matter.
+        """
+        candidates = [call.material(identity) for identity in servers.identities()]
+        for material in candidates:
+            found = self.store.find(digest(material))
+            if found is not None:
+                return self._cached(call, found, generation=True)
+        reason = self._reason(call, candidates[0])
+        started = time.monotonic()
+        try:
+            made, identity = servers.run(lambda webui: self._on_server(call, servers, webui, generate))
+        except BaseException:
+            self.tracker.failed(call.shot, call.stage)
+            raise
+        seconds = time.monotonic() - started
+        return self._keep(call, call.material(identity), made, reason, seconds, generation=True)
+
+    def _on_server(
+        self, call: StageCall, servers: Servers, webui: WebUI, generate: GenerateOn
+    ) -> tuple[Made, dict[str, Any]]:
+        identity = servers.identity_of(webui)
+
+        def relay(progress: Progress) -> None:
+            self.emit(StageProgress(call.shot, call.stage, progress))
+            self.tracker.moved(call.shot, call.stage, progress.fraction)
+
+        made = generate(webui, relay)
+        return made, identity
+
+    def _reason(self, call: StageCall, material: Mapping[str, Any]) -> str:
+        damaged = self.store.was_here(digest(material))
+        reason = (
+            "the stored result was damaged"
+            if damaged
+            else why(self._last_run.recall(call.shot, call.stage), material)
+        )
+        if damaged:
+            self.emit(Note(f"{call.stage} of {call.shot}: the stored result was damaged and is made again"))
+        self.emit(StageStarted(call.shot, call.stage, reason))
+        return reason
+
+    def _cached(self, call: StageCall, record: Record, *, generation: bool) -> Outcome:
+        self._last_run.remember(call.shot, call.stage, record.material)
+        self._done(call, cached=True, reason=CACHED, seconds=0.0, generation=generation)
+        return Outcome(call, record, cached=True, why=CACHED)
+
+    def _keep(
+        self,
+        call: StageCall,
+        material: Mapping[str, Any],
+        made: Made,
+        reason: str,
+        seconds: float,
+        *,
+        generation: bool,
+    ) -> Outcome:
+        record = self.store.save(material, outputs=made.outputs, payload=made.payload, seconds=seconds)
+        self._last_run.remember(call.shot, call.stage, material)
+        self._done(call, cached=False, reason=reason, seconds=seconds, generation=generation)
+        return Outcome(call, record, cached=False, why=reason)
+
+    def _done(
+        self, call: StageCall, *, cached: bool, reason: str, seconds: float, generation: bool
+    ) -> None:
+        self.emit(StageDone(call.shot, call.stage, cached, reason, seconds, generation))
+        if generation:
+            self.tracker.finished(call.shot, call.stage, cached=cached, seconds=seconds)
