@@ -71,9 +71,17 @@ class Failure:
 # (module, class, exit code, title), the most special first; a module is imported when an error has happened.
 _ROOTS: tuple[tuple[str, str, ExitCode, str], ...] = (
     ("sdwebui_client.errors", "Cancelled", ExitCode.INTERRUPTED, "Interrupted"),
+    ("sdwebui_client.errors", "InvalidRequest", ExitCode.BAD_INPUT, "That cannot be sent to a WebUI"),
     ("sdwebui_client.errors", "CapabilityMissing", ExitCode.SERVER, "The WebUI lacks something this needs"),
     ("sdwebui_client.errors", "EffectMissing", ExitCode.SERVER, "The WebUI said OK but did not do it"),
+    ("sdwebui_client.errors", "ConnectFailed", ExitCode.SERVER, "No WebUI answers there"),
     ("sdwebui_client.errors", "WebUIError", ExitCode.SERVER, "The WebUI could not do it"),
+    (
+        "sdwebui_client.sandbox.settings",
+        "SandboxError",
+        ExitCode.BAD_INPUT,
+        "The sandbox cannot start like that",
+    ),
     (
         "stages.errors",
         "LikenessNotReached",
@@ -86,10 +94,12 @@ _ROOTS: tuple[tuple[str, str, ExitCode, str], ...] = (
     ("stages.errors", "ProvenanceError", ExitCode.BAD_INPUT, "The picture cannot be made again"),
     ("stages.errors", "StagesError", ExitCode.SERVER, "A step could not be done"),
     ("stages.presets", "PresetError", ExitCode.BAD_INPUT, "The preset cannot be used"),
-    ("train_lora", "PhotosError", ExitCode.BAD_INPUT, "The photos cannot be used"),
-    ("train_lora", "TrainError", ExitCode.SERVER, "Training did not work"),
-    ("faces", "ModelMissing", ExitCode.SERVER, "A part of the installation is missing"),
-    ("faces", "FacesError", ExitCode.BAD_INPUT, "Finding faces did not work"),
+    ("train_lora.errors", "PhotosError", ExitCode.BAD_INPUT, "The photos cannot be used"),
+    ("train_lora.errors", "RecipeError", ExitCode.BAD_INPUT, "The training settings cannot be used"),
+    ("train_lora.errors", "TrainCancelled", ExitCode.INTERRUPTED, "Interrupted"),
+    ("train_lora.errors", "TrainError", ExitCode.SERVER, "The LoRA could not be made or published"),
+    ("prompt_library.errors", "PromptError", ExitCode.BAD_INPUT, "The prompt cannot be used"),
+    ("faces.errors", "FacesError", ExitCode.SERVER, "Finding faces did not work"),
 )
 
 SETUP_HINT = 'Run `sh scripts/setup.sh`, or `pip install -e ".[profile]"`.'
@@ -117,12 +127,7 @@ def explain(error: BaseException) -> Failure | None:
     for module, name, code, title in _ROOTS:
         kind = _load(module, name)
         if kind is not None and isinstance(error, kind):
-            return Failure(
-                code,
-                title,
-                str(getattr(error, "message", "") or error),
-                str(getattr(error, "hint", "") or ""),
-            )
+            return Failure(code, title, _message(error), str(getattr(error, "hint", "") or ""))
     if isinstance(error, PermissionError) and error.filename:
         return Failure(
             ExitCode.BAD_INPUT, BadInput.title, f"No permission for {error.filename}: {error.strerror}."
@@ -135,6 +140,13 @@ def explain(error: BaseException) -> Failure | None:
             "Free some space and run the same command again: finished stages are kept.",
         )
     return None
+
+
+def _message(error: BaseException) -> str:
+    """What happened, with the server's own words."""
+    message = str(getattr(error, "message", "") or error)
+    said = str(getattr(error, "server_text", "") or "")
+    return f"{message}\nThe server said: {said}" if said and said not in message else message
 
 
 def _is_ours(name: str) -> bool:

@@ -195,7 +195,10 @@ def _log(state: State, asked: Asked, given: dict[str, Any]) -> Iterator[None]:
     elif given["dry_run"]:
         path = None
     else:
-        runs.claim(asked.out_dir, asked.photos_dir, asked.name)
+        own_lora = asked.fields["lora"] is None
+        runs.claim(
+            asked.out_dir, asked.photos_dir, asked.name, own_lora=own_lora, models_dir=asked.webui.models_dir
+        )
         path = asked.out_dir / runs.WORK / "log.txt"
     with state.logging_to(path, verbose=given["verbose"]):
         yield

@@ -1,0 +1,108 @@
+"""`doctor`: everything the recipe needs, found or missing."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..connect import connect
+from ..errors import ExitCode, explain
+from ._options import WebUIOptions, read_webui_options, webui_options
+from ._state import make_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..doctor import Check
+
+HELP = """Look whether everything the recipe needs is there.
+
+This machine (Python, extras, face models, photo formats, disk), the WebUI (or the sandbox), and what a preset
+names: each found or missing, with what to install or rename. Nothing is generated.
+
+\b
+Exit status: 0 everything is there, 2 bad input or preset, 3 something is missing.
+"""
+
+MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "missing": ("MISSING", "bold red")}
+
+
+@click.command(help=HELP, short_help="Look whether everything the recipe needs is there.")
+@webui_options
+@click.option(
+    "--preset",
+    "presets",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Preset to hold against the WebUI; may be repeated. [default: that of make-profile]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
+def doctor(presets: tuple[str, ...], as_json: bool, **given: Any) -> int:
+    """Run every check, also after one failed."""
+    from stages.presets import load_preset
+
+    from ..doctor import check_machine, is_ready, report
+    from .make_profile import DEFAULT_PRESET
+
+    options = read_webui_options(**given)
+    loaded = [load_preset(name) for name in presets or (DEFAULT_PRESET,)]
+    checks = [*check_machine(Path("output")), *_server_checks(options, loaded)]
+    if as_json:
+        click.echo(json.dumps(report(checks), indent=2, ensure_ascii=False))
+    else:
+        _show(make_console(stderr=False), checks)
+    return ExitCode.DONE if is_ready(checks) else ExitCode.SERVER
+
+
+def _server_checks(options: WebUIOptions, presets: list[Any]) -> list[Check]:
+    """Checks of every WebUI asked for; one that does not answer is a finding, not the end."""
+    from sdwebui_client import WebUIError
+
+    from ..doctor import Check, check_preset, check_server
+
+    checks: list[Check] = []
+    with tempfile.TemporaryDirectory(prefix="sdwebui-client-") as scratch:
+        try:
+            with connect(
+                options.target,
+                options.settings,
+                sandbox_models=Path(scratch),
+                models_dir=options.models_dir,
+                verify=options.verify,
+            ) as connection:
+                for webui in connection.servers:
+                    caps = webui.capabilities()
+                    checks += check_server(webui.url, caps, connection.models_dir)
+                    for preset in presets:
+                        checks += check_preset(webui.url, preset, caps)
+        except WebUIError as error:
+            failure = explain(error)
+            assert failure is not None
+            where = error.url or ", ".join(address.url for address in options.target.addresses)
+            checks.append(Check(f"WebUI {where}", "API", "missing", failure.message, failure.hint))
+    return checks
+
+
+def _show(console: Console, checks: list[Check]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    for group in dict.fromkeys(check.group for check in checks):
+        console.print(f"\n{group}", style="bold", markup=False, soft_wrap=True)
+        table = Table(show_header=False, show_edge=False, pad_edge=False, box=None)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold", ratio=1)
+        for check in (check for check in checks if check.group == group):
+            word, style = MARKS[check.status]
+            detail = Text(check.detail)
+            if check.advice:
+                detail.append(f"\n-> {check.advice}", style="cyan")
+            table.add_row(Text(word, style=style), Text(check.name), detail)
+        console.print(table)
+    missing = sum(check.status == "missing" for check in checks)
+    console.print(f"\n{missing} missing." if missing else "\nEverything is there.", style="bold")

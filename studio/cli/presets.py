@@ -1,0 +1,86 @@
+"""`presets`: list, show, check, schema."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ._state import make_console
+
+
+@click.group(short_help="List, show and check presets.")
+def presets() -> None:
+    """List, show and check presets: the YAML files that hold every number of the recipe.
+
+    \b
+    A preset of your own begins with two lines:
+      schema: sdwebui-preset/1
+      extends: studio-sd15
+    and goes on with what shall be different. docs/presets.md explains every key.
+    """
+
+
+@presets.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """The presets that come with the project."""
+    from stages.presets import list_presets, load_preset
+
+    found = [load_preset(name) for name in list_presets()]
+    if as_json:
+        rows = [
+            {"name": p.name, "title": p.title, "family": p.family, "description": p.description}
+            for p in found
+        ]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("name", "for", "title"):
+        table.add_column(title, overflow="fold")
+    for preset in found:
+        table.add_row(*(Text(cell) for cell in (preset.name, preset.family, preset.title)))
+    make_console(stderr=False).print(table)
+
+
+@presets.command()
+@click.argument("name")
+@click.option(
+    "--set", "sets", multiple=True, metavar="A.B=C", help="Change one value first; may be repeated."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
+def show(name: str, sets: tuple[str, ...], as_json: bool) -> None:
+    """Print a preset with everything it inherits, as the recipe will see it."""
+    from stages.presets import load_preset
+
+    values = load_preset(name, sets=sets).model_dump(mode="json", by_alias=True)
+    if as_json:
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    import yaml
+
+    click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+@presets.command()
+@click.argument("file")
+@click.option(
+    "--set", "sets", multiple=True, metavar="A.B=C", help="Change one value first; may be repeated."
+)
+def check(file: str, sets: tuple[str, ...]) -> None:
+    """Check a preset of your own; exit status 2 names each mistake, its place and what was probably meant."""
+    from stages.presets import load_preset
+
+    preset = load_preset(file, sets=sets)
+    click.echo(f"{file}: good ({preset.title}; {', '.join(preset.stages)})")
+
+
+@presets.command()
+def schema() -> None:
+    """Print the JSON Schema, for an editor that completes and checks YAML while you type."""
+    from stages.presets import preset_schema
+
+    click.echo(json.dumps(preset_schema(), indent=2, ensure_ascii=False))

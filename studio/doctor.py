@@ -1,0 +1,205 @@
+"""Is everything there that the recipe needs? Each thing is looked at and named, with what to do where it is missing."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import SETUP_HINT
+from .extras import missing_modules, project_version
+
+if TYPE_CHECKING:
+    from sdwebui_client import Capabilities
+    from stages.presets import Preset
+
+Status = Literal["ok", "note", "missing"]
+
+LOW_DISK_BYTES = 2_000_000_000
+"""A run keeps every stage of every shot: about 100 MB for 4 SDXL portraits; below 2 GB the disk is worth a word."""
+
+ALWAYS_NEEDED = ("sandbox", "faces", "profile")
+"""Extras of make-profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        group: which part of the set-up it belongs to.
+        name: the thing.
+        status: ok; note: works, but worth knowing; missing: the recipe cannot run.
+        detail: what was found.
+        advice: what to install, rename or change; "" when nothing.
+    """
+
+    group: str
+    name: str
+    status: Status
+    detail: str
+    advice: str = ""
+
+
+def check_machine(folder: Path) -> list[Check]:
+    """Look at this machine: Python, extras, face models, photo formats, disk.
+
+    Args:
+        folder: where runs will be written; need not exist.
+    """
+    group = "This machine"
+    checks = [
+        Check(group, "Python", "ok", f"{platform.python_version()} ({sys.platform}, {platform.machine()})"),
+        Check(group, "sdwebui-client", "ok", project_version()),
+    ]
+    for extra in ALWAYS_NEEDED:
+        missing = missing_modules(extra)
+        if missing:
+            checks.append(
+                Check(group, f"[{extra}]", "missing", f"not installed: {', '.join(missing)}", SETUP_HINT)
+            )
+        else:
+            checks.append(Check(group, f"[{extra}]", "ok", "installed"))
+    return [*checks, _faces_check(group), *_format_checks(group), _disk_check(group, folder)]
+
+
+def _faces_check(group: str) -> Check:
+    """Find a face in a picture without one: loads both models, which is what can fail."""
+    from faces import FacesError, detect
+
+    try:
+        from PIL import Image
+
+        detect(Image.new("RGB", (64, 64)))
+    except (FacesError, ImportError) as error:
+        return Check(group, "face models", "missing", str(error), SETUP_HINT)
+    return Check(group, "face models", "ok", "load, offline")
+
+
+def _format_checks(group: str) -> list[Check]:
+    from PIL import features
+
+    checks = []
+    for name, feature in (("JPEG", "jpg"), ("PNG", "zlib"), ("WebP", "webp")):
+        there = bool(features.check(feature))
+        advice = "" if there else "Reinstall Pillow from its wheel."
+        checks.append(
+            Check(
+                group, f"{name} photos", "ok" if there else "missing", "read" if there else "not read", advice
+            )
+        )
+    heic = find_spec("pillow_heif") is not None
+    checks.append(
+        Check(
+            group,
+            "HEIC photos",
+            "ok" if heic else "note",
+            "read" if heic else "not read: refused one by one",
+            "" if heic else SETUP_HINT,
+        )
+    )
+    return checks
+
+
+def _disk_check(group: str, folder: Path) -> Check:
+    place = folder.resolve()
+    while not place.is_dir():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    low = free < LOW_DISK_BYTES
+    return Check(
+        group,
+        "disk",
+        "note" if low else "ok",
+        f"{free / 1e9:.1f} GB free below {place}",
+        "Make room, or point --out at another disk." if low else "",
+    )
+
+
+def check_server(url: str, caps: Capabilities, models_dir: Path | None) -> list[Check]:
+    """Look at what a WebUI says about itself."""
+    group = f"WebUI {url}"
+    flavour = "the sandbox, playing " if caps.sandbox else ""
+    checks = [Check(group, "API", "ok", f"answers: {flavour}{caps.flavour} {caps.version}".rstrip())]
+    for part in caps.still_starting:
+        checks.append(
+            Check(group, part, "note", "installed, but does not answer yet", "Ask again in a few seconds.")
+        )
+    for name, found in (
+        ("checkpoints", [info.title for info in caps.checkpoints]),
+        ("LoRAs", [info.name for info in caps.loras]),
+        ("samplers", caps.samplers),
+        ("upscalers", caps.upscalers),
+        ("ControlNet models", caps.controlnet.models if caps.controlnet else ()),
+        ("ADetailer models", caps.adetailer.models if caps.adetailer else ()),
+    ):
+        checks.append(Check(group, name, "ok" if found else "note", _listed(found)))
+    return [*checks, _models_dir_check(group, caps, models_dir)]
+
+
+def _listed(names: Sequence[str], shown: int = 4) -> str:
+    if not names:
+        return "none"
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{len(names)}: {', '.join(names[:shown])}{more}"
+
+
+def _models_dir_check(group: str, caps: Capabilities, models_dir: Path | None) -> Check:
+    name = "models folder"
+    if caps.sandbox:
+        return Check(group, name, "ok", "the sandbox's own")
+    if models_dir is None:
+        return Check(
+            group,
+            name,
+            "note",
+            "not named: a LoRA cannot be published from here",
+            "--models-dir DIR (or SDWEBUI_MODELS_DIR), or --lora NAME for one the WebUI has already.",
+        )
+    lora = models_dir / "Lora"
+    if not lora.is_dir():
+        return Check(
+            group,
+            name,
+            "missing",
+            f"{models_dir} has no folder Lora",
+            "Name the WebUI's `models` folder itself.",
+        )
+    return Check(group, name, "ok", str(lora))
+
+
+def check_preset(url: str, preset: Preset, caps: Capabilities) -> list[Check]:
+    """Hold a preset against a WebUI: every sampler, model, extension, slot and upscaler it names."""
+    from stages.recipes.profile import preset_problems
+
+    group = f"Preset {preset.name} on {url}"
+    problems = preset_problems(preset, caps)
+    if not problems:
+        return [Check(group, "everything it names", "ok", "there")]
+    return [
+        Check(group, problem.what, "missing", problem.detail + _near(problem.near), problem.fix)
+        for problem in problems
+    ]
+
+
+def _near(names: Sequence[str]) -> str:
+    return f" (there is {', '.join(names)})" if names else ""
+
+
+def report(checks: Sequence[Check]) -> dict[str, Any]:
+    """The checks as `doctor --json` prints them."""
+    return {
+        "schema": "sdwebui-doctor/1",
+        "ready": is_ready(checks),
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+def is_ready(checks: Sequence[Check]) -> bool:
+    """Whether nothing is missing."""
+    return not any(check.status == "missing" for check in checks)
