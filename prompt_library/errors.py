@@ -1,9 +1,9 @@
 """Errors of the prompt library.
 
-    PromptError            root
-      LibraryError           a data file cannot be used (names file and line)
-      UnknownName            no such pose, tone, outfit … (names the near match)
-      RenderError            a template or LoRA cannot be rendered
+PromptError            root
+  LibraryError           a data file cannot be used (names file and line)
+  UnknownName            no such pose, tone, outfit … (names the near match)
+  RenderError            a template or LoRA cannot be rendered
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class UnknownName(PromptError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         self.kind, self.name, self.near = kind, name, near_matches(name, names)
-        guess = f"; did you mean {' or '.join(self.near)}?" if self.near else f"; there are {', '.join(names)}"
+        guess = (
+            f"; did you mean {' or '.join(self.near)}?" if self.near else f"; there are {', '.join(names)}"
+        )
         super().__init__(f"no {kind} is called {name!r}{guess}")
 
 

@@ -68,8 +68,8 @@ def load_library(extra_dir: Path | str | None = None) -> Library:
     """The library that comes with the package, joined by a user's own files.
 
     Args:
-        extra_dir: Folder with files of the same names and form (`poses.yaml`, `tones.yaml` …), each optional. An item
-            of the same name replaces ours.
+        extra_dir: Folder with files of the same names and form (`poses.yaml`, `tones.yaml` …), each optional.
+            An item of the same name replaces ours.
 
     Raises:
         LibraryError: A file is not readable or an item is not valid; file, line and reason are named.
@@ -112,17 +112,23 @@ def _read_kind(file: Path, plural: str, model: type[T]) -> dict[str, T]:
         raise LibraryError(f"{file.name}: does not begin with `schema: {SCHEMA}`")
     for key in value:
         if key not in ("schema", plural):
-            raise LibraryError(f"{file.name}:{document.lines.get((key,))}: unknown key {key!r}; expected {plural!r}")
+            raise LibraryError(
+                f"{file.name}:{document.lines.get((key,))}: unknown key {key!r}; expected {plural!r}"
+            )
     entries = value.get(plural)
     if not isinstance(entries, dict):
         raise LibraryError(f"{file.name}: `{plural}:` must be a map of names")
-    return {name: _read_item(file.name, document, (plural, name), entry, model) for name, entry in entries.items()}
+    return {
+        name: _read_item(file.name, document, (plural, name), entry, model) for name, entry in entries.items()
+    }
 
 
 def _read_item(file: str, document: Document, path: tuple[str, str], entry: Any, model: type[T]) -> T:
     name = path[1]
     if not name.isidentifier() or name != name.lower():
-        raise LibraryError(f"{file}:{document.lines[path]}: {name!r} is no name: small letters, digits and _ only")
+        raise LibraryError(
+            f"{file}:{document.lines[path]}: {name!r} is no name: small letters, digits and _ only"
+        )
     try:
         if model is Pose and isinstance(entry, Mapping):
             entry = {**entry, "name": name}
@@ -130,7 +136,9 @@ def _read_item(file: str, document: Document, path: tuple[str, str], entry: Any,
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = (*path, *first["loc"])
-        line = next((document.lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in document.lines), 1)
+        line = next(
+            (document.lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in document.lines), 1
+        )
         dotted = ".".join(str(part) for part in where)
         raise LibraryError(f"{file}:{line}: {dotted}: {first['msg']}") from error
 

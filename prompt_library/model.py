@@ -24,7 +24,7 @@ KEYPOINTS: tuple[str, ...] = (
     "left_hip", "left_knee", "left_ankle",
     "right_eye", "left_eye", "right_ear", "left_ear",
 )  # fmt: skip
-"""The 18 OpenPose body keypoints in their order. Right and left are the person's: right lies left in the picture."""
+"""The 18 OpenPose body keypoints in their order. Right is the person's right: on the left of the picture."""
 
 
 class _Model(BaseModel):
@@ -163,15 +163,17 @@ class Pose(Item):
     prompt: str = ""
     """Words that agree with the pose, for `{pose}`."""
     points: dict[str, Point]
-    """Keypoint name -> (x, y), 0–1 from the left and from the top of a frame of 2:3 (width:height). Those left out are
-    not visible."""
+    """Keypoint name -> (x, y), 0–1 from the left and from the top of a frame of 2:3 (width:height). Those
+    left out are not visible."""
 
     @model_validator(mode="after")
     def _known_points(self) -> Self:
         unknown = [name for name in self.points if name not in KEYPOINTS]
         if unknown:
             raise ValueError(f"unknown keypoint {unknown[0]!r}; there are {', '.join(KEYPOINTS)}")
-        missing = [name for name in ("nose", "neck", "right_shoulder", "left_shoulder") if name not in self.points]
+        missing = [
+            name for name in ("nose", "neck", "right_shoulder", "left_shoulder") if name not in self.points
+        ]
         if missing:
             raise ValueError(f"a portrait pose needs {', '.join(missing)}")
         return self

@@ -1,8 +1,8 @@
 """Drawing a pose as the stick figure that OpenPose ControlNets were trained on. Pillow only.
 
-Colours and their order are OpenPose's: 18 hues around the circle, joint i in colour i, limb i in colour i at 60 %
-brightness, limbs first and joints on top. Drawn without anti-aliasing, so that the pixels of a joint carry exactly its
-colour and equal input gives equal pixels.
+Colours and their order are OpenPose's: 18 hues around the circle, joint i in colour i, limb i in colour i at
+60 % brightness, limbs first and joints on top. Drawn without anti-aliasing, so that the pixels of a joint
+carry exactly its colour and equal input gives equal pixels.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _ELLIPSE_POINTS = 48
 def place(pose: Pose, width: int, height: int) -> tuple[tuple[float, float] | None, ...]:
     """Pixel positions of the 18 keypoints in a picture of this size.
 
-    Coordinates refer to a 2:3 frame. In any other shape the height decides the scale and the figure stays centred, so
-    that heads keep their share of the height and nobody is stretched: a wider picture shows more backdrop, a narrower
-    one cuts the elbows. Points outside the picture become None.
+    Coordinates refer to a 2:3 frame. In any other shape the height decides the scale and the figure stays
+    centred, so that heads keep their share of the height and nobody is stretched: a wider picture shows more
+    backdrop, a narrower one cuts the elbows. Points outside the picture become None.
     """
     frame_width = height * FRAME_ASPECT
     placed: list[tuple[float, float] | None] = []
@@ -72,7 +72,9 @@ def draw_skeleton(pose: Pose, width: int, height: int) -> Image.Image:
         RenderError: The size is out of range.
     """
     if not (_MIN_SIDE_PX <= width <= _MAX_SIDE_PX and _MIN_SIDE_PX <= height <= _MAX_SIDE_PX):
-        raise RenderError(f"a skeleton of {width}x{height} px is not drawn; {_MIN_SIDE_PX}–{_MAX_SIDE_PX} px a side")
+        raise RenderError(
+            f"a skeleton of {width}x{height} px is not drawn; {_MIN_SIDE_PX}–{_MAX_SIDE_PX} px a side"
+        )
     image = Image.new("RGB", (width, height))
     draw = ImageDraw.Draw(image)
     points = dict(zip(KEYPOINTS, place(pose, width, height), strict=True))

@@ -1,9 +1,9 @@
 """Strict reading of YAML that people write by hand.
 
-PyYAML follows YAML 1.1, where `no` is False, `012` is 10, `1:30` is 90 and a second `steps:` silently replaces the first.
-Here scalars resolve by YAML 1.2's core schema (only true/false/null words, decimal numbers, `1e-4` is a number), a key
-given twice is an error, tags and documents that blow up through aliases are refused, and each value's line is kept so
-that messages can point at it.
+PyYAML follows YAML 1.1, where `no` is False, `012` is 10, `1:30` is 90 and a second `steps:` silently
+replaces the first. Here scalars resolve by YAML 1.2's core schema (only true/false/null words, decimal
+numbers, `1e-4` is a number), a key given twice is an error, tags and documents that blow up through aliases
+are refused, and each value's line is kept so that messages can point at it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Document:
 class _Core12Loader(yaml.SafeLoader):
     """PyYAML's parser with YAML 1.2's idea of what a plain scalar is."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's protocol
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML asks so
 
 
 for _kind, _pattern in (("bool", _BOOL), ("int", _INT), ("float", _FLOAT), ("null", _NULL)):
@@ -138,8 +138,10 @@ def _check_depth(text: str, lines: tuple[str, ...]) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1
-                raise YamlError(f"nested deeper than {MAX_DEPTH} levels", line=line, excerpt=_line(lines, line))
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise YamlError(
+                    f"nested deeper than {MAX_DEPTH} levels", line=line, excerpt=_line(lines, line)
+                )
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -169,7 +171,9 @@ class _Builder:
         if len(path) > MAX_DEPTH:
             raise self._error("an alias contains itself or nests too deep", line, path)
         if node.tag not in _PLAIN_TAGS:
-            raise self._error(f"the tag {node.tag!r} is not allowed", line, path, hint="write plain values only")
+            raise self._error(
+                f"the tag {node.tag!r} is not allowed", line, path, hint="write plain values only"
+            )
         if isinstance(node, yaml.MappingNode):
             return self._map(node, path)
         if isinstance(node, yaml.SequenceNode):
