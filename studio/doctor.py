@@ -1,4 +1,4 @@
-"""Is everything there that the recipe needs? Each thing is looked at and named, with what to do where it is missing."""
+"""Is everything there that the recipe needs? Each thing is looked at, and named with what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Status = Literal["ok", "note", "missing"]
 
 LOW_DISK_BYTES = 2_000_000_000
-"""A run keeps every stage of every shot: about 100 MB for 4 SDXL portraits; below 2 GB the disk is worth a word."""
+"""A run keeps every stage of every shot, some 100 MB for 4 SDXL portraits; below this a word is worth it."""
 
 ALWAYS_NEEDED = ("sandbox", "faces", "profile")
 """Extras of make-profile."""
@@ -126,10 +126,10 @@ def check_server(url: str, caps: Capabilities, models_dir: Path | None) -> list[
     group = f"WebUI {url}"
     flavour = "the sandbox, playing " if caps.sandbox else ""
     checks = [Check(group, "API", "ok", f"answers: {flavour}{caps.flavour} {caps.version}".rstrip())]
-    for part in caps.still_starting:
-        checks.append(
-            Check(group, part, "note", "installed, but does not answer yet", "Ask again in a few seconds.")
-        )
+    checks += [
+        Check(group, part, "note", "installed, but does not answer yet", "Ask again in a few seconds.")
+        for part in caps.still_starting
+    ]
     for name, found in (
         ("checkpoints", [info.title for info in caps.checkpoints]),
         ("LoRAs", [info.name for info in caps.loras]),

@@ -1,6 +1,6 @@
 """The folder of a run, and whose it is.
 
-Everything of a run lies below it, so that deleting the folder deletes the run; so it never is a folder that held
+Everything of a run lies below it, and deleting the folder deletes the run: so it never is a folder that held
 something else before.
 """
 

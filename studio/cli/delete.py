@@ -29,8 +29,8 @@ from ._words import plural
 def delete(name: str | None, out: str | None, models_dir: str | None, yes: bool, as_json: bool) -> None:
     """Delete a run for good: the copies of the photos, the data set, the LoRA, all pictures, the log.
 
-    The photos you gave with --user are yours and stay. The published LoRA is deleted where the models folder can
-    be reached from here; otherwise the receipt says what is left to do.
+    The photos you gave with --user are yours and stay. The published LoRA is deleted where the models folder
+    can be reached from here; otherwise the receipt says what is left to do.
 
     \b
     Examples:

@@ -15,7 +15,7 @@ def photos() -> None:
     """See which photos would be used, and why not."""
 
 
-@photos.command()
+@photos.command(short_help="Judge every photo of a folder.")
 @click.argument("folder", metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
 def check(folder: str, as_json: bool) -> None:

@@ -21,7 +21,7 @@ def presets() -> None:
     """
 
 
-@presets.command("list")
+@presets.command("list", short_help="The presets that come with the project.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """The presets that come with the project."""
@@ -46,7 +46,7 @@ def list_(as_json: bool) -> None:
     make_console(stderr=False).print(table)
 
 
-@presets.command()
+@presets.command(short_help="Print a preset with everything it inherits.")
 @click.argument("name")
 @click.option(
     "--set", "sets", multiple=True, metavar="A.B=C", help="Change one value first; may be repeated."
@@ -65,7 +65,7 @@ def show(name: str, sets: tuple[str, ...], as_json: bool) -> None:
     click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110), nl=False)
 
 
-@presets.command()
+@presets.command(short_help="Check a preset of your own.")
 @click.argument("file")
 @click.option(
     "--set", "sets", multiple=True, metavar="A.B=C", help="Change one value first; may be repeated."
@@ -78,7 +78,7 @@ def check(file: str, sets: tuple[str, ...]) -> None:
     click.echo(f"{file}: good ({preset.title}; {', '.join(preset.stages)})")
 
 
-@presets.command()
+@presets.command(short_help="Print the JSON Schema.")
 def schema() -> None:
     """Print the JSON Schema, for an editor that completes and checks YAML while you type."""
     from stages.presets import preset_schema
