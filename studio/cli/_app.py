@@ -78,15 +78,8 @@ def app() -> None:
     """The root; its help is HELP."""
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        args: the arguments after the program's name; None means this process's.
-
-    Returns:
-        The exit status (`studio.errors.ExitCode`).
-    """
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command line; see `studio.cli.main`."""
     for stream in (sys.stdout, sys.stderr):
         # Where a character cannot be shown (LANG=C, a Windows pipe) a question mark is better than an end.
         if hasattr(stream, "reconfigure"):
