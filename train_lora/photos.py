@@ -303,9 +303,9 @@ def _require_enough(photo_set: PhotoSet, limits: PhotoLimits) -> None:
         )
     count = len(photo_set.accepted)
     if count < limits.min_photos:
-        total = len(photo_set.photos)
+        total, table = len(photo_set.photos), photo_set.table()
         raise PhotosError(
-            f"Only {count} of {total} files can be used; {limits.min_photos} photos are needed.\n{photo_set.table()}\n",
+            f"Only {count} of {total} files can be used; {limits.min_photos} are needed.\n{table}\n",
             f"Add {limits.min_photos - count} more clear photos of the same person; about ten are best.",
             photos=photo_set,
         )
