@@ -81,7 +81,7 @@ def render_prompt(
         RenderError: Unknown placeholder, stray brace, a LoRA twice, user text too long.
 
     Example:
-        >>> render_prompt("photo of {trigger}, {tone}", trigger="ohwx person", loras=[("alice", 0.8)]).positive
+        >>> render_prompt("photo of {trigger}", trigger="ohwx person", loras=[("alice", 0.8)]).positive
         'photo of ohwx person <lora:alice:0.8>'
     """
     library = library or load_library()

@@ -9,8 +9,10 @@ Errors: `PresetError`, whose text names file, line, path, reason and near match.
 
 from __future__ import annotations
 
+from ._load import PresetSummary, dump_preset, list_presets, load_preset
 from .errors import PresetError, PresetProblem
 from .model import SCHEMA, LoraUse, Preset, TrainParams
+from .schema import preset_file_schema, preset_schema
 from .stage_params import FinishParams, Img2ImgParams, StageParams, Txt2ImgParams, UpscaleParams
 from .units import ADetailerParams, ADetailerUnitParams, ControlNetParams
 
@@ -25,8 +27,14 @@ __all__ = [
     "Preset",
     "PresetError",
     "PresetProblem",
+    "PresetSummary",
     "StageParams",
     "TrainParams",
     "Txt2ImgParams",
     "UpscaleParams",
+    "dump_preset",
+    "list_presets",
+    "load_preset",
+    "preset_file_schema",
+    "preset_schema",
 ]

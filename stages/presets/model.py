@@ -116,9 +116,7 @@ class Preset(PresetModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.keep > self.shots:
-            raise ValueError(
-                f"keep ({self.keep}) is above shots ({self.shots}): there is not that much to keep"
-            )
+            raise ValueError(f"keep: is {self.keep}, but only {self.shots} are drawn (shots)")
         order = [stage.type for stage in self.stages.values()]
         _check_stage_order(order)
         self._check_upscaled_size()

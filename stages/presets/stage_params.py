@@ -23,8 +23,8 @@ class Sampling(PresetModel):
     """What the three drawing stages have in common."""
 
     prompt: str
-    """Prompt template. `{trigger}`, `{subject}`, `{outfit}`, `{backdrop}`, `{tone}` and `{pose}` are filled in;
-    the LoRA tags are added at the end. Weights are written `(text:1.2)`, 1 = neutral."""
+    """Prompt template. `{trigger}`, `{subject}`, `{outfit}`, `{backdrop}`, `{tone}`, `{pose}` and the prompt
+    library's snippets are filled in; LoRA tags are added at the end. Weights: `(text:1.2)`, 1 = neutral."""
     negative_prompt: str = ""
     """What must not be in the picture, with the same placeholders. Empty = nothing in particular."""
     steps: Steps = 28
