@@ -55,7 +55,7 @@ class Shot:
 
 
 SHOTS = (
-    Shot("01-portrait.jpg", (232, 150), 250, (800, 1000)),
+    Shot("01-portrait.jpg", (228, 147), 300, (800, 1000)),
     Shot(
         "02-window-light.jpg",
         (205, 132),

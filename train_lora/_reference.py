@@ -128,7 +128,7 @@ def _guess(cv2: Any, np: Any) -> tuple[Any, Any, Any]:
     _ellipse(cv2, likely, at=(x, y + 0.0 * span), radii=(1.5 * span, 1.9 * span))
     _ellipse(cv2, likely, at=(x, y + 4.2 * span), radii=(3.0 * span, 3.1 * span))
     _ellipse(cv2, reach, at=(x, y + 0.0 * span), radii=(2.1 * span, 2.5 * span))
-    _ellipse(cv2, reach, at=(x, y + 4.6 * span), radii=(4.4 * span, 3.0 * span))
+    _ellipse(cv2, reach, at=(x, y + 4.6 * span), radii=(4.4 * span, 4.0 * span))
     return sure.astype(bool), likely.astype(bool), ~reach.astype(bool)
 
 
