@@ -6,7 +6,7 @@ on a drawn backdrop in drawn clothes; each picture says SANDBOX. The same `Scene
 
 from __future__ import annotations
 
-from .lora import SandboxLora, SandboxLoraError, load_sandbox_lora
+from .lora import NotASandboxLora, SandboxLora, SandboxLoraError, load_sandbox_lora
 from .picture import preview, render
 from .scene import ActiveLora, Control, Detailer, Picture, RenderError, Scene
 
@@ -14,6 +14,7 @@ __all__ = [
     "ActiveLora",
     "Control",
     "Detailer",
+    "NotASandboxLora",
     "Picture",
     "RenderError",
     "SandboxLora",

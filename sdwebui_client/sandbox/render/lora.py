@@ -28,6 +28,10 @@ class SandboxLoraError(RenderError):
     """The file is no readable sandbox LoRA; the message names the file and the reason."""
 
 
+class NotASandboxLora(SandboxLoraError):
+    """A sound safetensors file of somebody else: a real LoRA, which the sandbox cannot draw from."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class SandboxLora:
     """The person a sandbox LoRA stands for."""
@@ -64,7 +68,7 @@ def _load(path: str, _mtime_ns: int, _size: int) -> SandboxLora:
     header, body = _read_container(Path(path))
     metadata = header.get("__metadata__") or {}
     if metadata.get("sandbox") != "true":
-        raise SandboxLoraError(f"{path}: not a sandbox LoRA (its metadata carries no sandbox=true).")
+        raise NotASandboxLora(f"{path}: not a sandbox LoRA (its metadata carries no sandbox=true).")
     if metadata.get("sandbox_format") != FORMAT:
         raise SandboxLoraError(
             f"{path}: sandbox LoRA format {metadata.get('sandbox_format')!r}; this sandbox reads format {FORMAT!r}."

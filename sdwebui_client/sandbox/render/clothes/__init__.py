@@ -1,0 +1,8 @@
+"""Draws the body below the head: neck, shoulders, arms and clothes."""
+
+from __future__ import annotations
+
+from .body import Body, draw_neck, make_body
+from .wardrobe import dress
+
+__all__ = ["Body", "draw_neck", "dress", "make_body"]

@@ -1,0 +1,174 @@
+"""The garments: suit, shirt, crew-neck knit, turtleneck. Coordinates are body coordinates, see `body`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..ops import Canvas, Colour, curve, darken, flat, over, rounded, scaled, smoothstep, stroke
+from ..palette import Garment, Look
+from ..pose import Point
+from .body import Body, sleeves, trunk
+from .cloth import Fabric, lay
+
+Cut = Callable[[Canvas, Body, Look, np.random.Generator], Canvas]
+
+
+def dress(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
+    """Draw the clothes a look asks for over neck and body."""
+    return CUTS[look.garment](canvas, body, look, rng)
+
+
+def _base(
+    canvas: Canvas, body: Body, fabric: Fabric, rng: np.random.Generator, pad: float, opening: Canvas | None
+) -> Canvas:
+    """Draw trunk and sleeves; through the opening one sees what is below."""
+    unit = body.unit
+    arms = sleeves(body, pad)
+    outlines = [[body.area(arm.upper, soft=0.012), body.area(arm.fore, soft=0.012)] for arm in arms]
+    hanging = [np.maximum(*pair) if arm.wrist is None else pair[0] for arm, pair in zip(arms, outlines, strict=True)]
+    whole = rounded(np.maximum(body.area(trunk(body, pad)), np.maximum(*hanging)), 0.16 * unit)
+    if opening is not None:
+        whole = whole * (1 - opening)
+    canvas = lay(canvas, np.asarray(whole, np.float32), fabric, unit=unit, roundness=1.3, rng=rng)
+    rows = (np.arange(body.shape[0], dtype=np.float32)[:, None] - np.float32(body.neck[1])) / np.float32(unit)
+    for arm, sleeve in zip(arms, hanging, strict=True):
+        # Only the hanging part reads as a sleeve of its own; at the shoulder it is one piece with the trunk.
+        fade = smoothstep(0.5, 2.4, rows - np.float32(max(body.left[1], body.right[1])))
+        piece = np.asarray(sleeve * fade, dtype=np.float32)
+        canvas = lay(canvas, piece, fabric, unit=unit, roundness=0.6, rng=rng, shadow=0.3)
+    return canvas
+
+
+def _piece(
+    canvas: Canvas, body: Body, points: list[Point], fabric: Fabric, rng: np.random.Generator, *,
+    roundness: float = 0.16, shadow: float = 0.4, smooth: bool = False,
+) -> Canvas:  # fmt: skip
+    mask = body.area(points, soft=0.008, smooth=smooth)
+    return lay(canvas, mask, fabric, unit=body.unit, roundness=roundness, rng=rng, shadow=shadow)
+
+
+def _line(canvas: Canvas, body: Body, points: list[Point], width: float, colour: Colour, alpha: float) -> Canvas:
+    thread = stroke(body.shape, body.px(curve(points)), max(width * body.unit, 1.0), 0.006 * body.unit)
+    return over(canvas, flat(body.shape, colour), np.asarray(thread * np.float32(alpha), dtype=np.float32))
+
+
+def _button(canvas: Canvas, body: Body, x: float, y: float, radius: float, colour: Colour) -> Canvas:
+    def ring(size: float, lift: float) -> list[Point]:
+        angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+        return [(x + size * float(np.cos(a)), y - lift + size * float(np.sin(a))) for a in angles]
+
+    canvas = darken(canvas, body.area(ring(radius * 1.25, -radius * 0.35), soft=0.02), 0.35)
+    canvas = over(canvas, flat(body.shape, colour), body.area(ring(radius, 0.0), soft=0.004))
+    return over(canvas, flat(body.shape, scaled(colour, 1.5)), body.area(ring(radius * 0.45, radius * 0.3), soft=0.02) * np.float32(0.4))
+
+
+def _crew(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
+    fabric = Fabric(look.garment_colour, folds=0.55, weave=0.9, ribs=0.25)
+    half = body.neck_half + 0.04
+    opening = [body.front(x, y) for x, y in ((-half, -0.95), (-half, -0.6), (-half * 0.72, -0.08), (0, 0.24))]
+    opening += [body.front(x, y) for x, y in ((half * 0.72, -0.08), (half, -0.6), (half, -0.95), (0, -1.6))]
+    canvas = _base(canvas, body, fabric, rng, 0.06, body.area(opening))
+    rim = curve([body.front(x, y) for x, y in ((-half - 0.02, -0.66), (-half * 0.92, -0.34), (-half * 0.5, 0.06), (0, 0.2))]
+                + [body.front(x, y) for x, y in ((half * 0.5, 0.06), (half * 0.92, -0.34), (half + 0.02, -0.66))])  # fmt: skip
+    band = stroke(body.shape, body.px(rim), 0.19 * body.unit, 0.01 * body.unit)
+    ribbed = replace(fabric, colour=scaled(fabric.colour, 1.04), folds=0.0, ribs=1.6)
+    return lay(canvas, band, ribbed, unit=body.unit, roundness=0.13, rng=rng, shadow=0.45)
+
+
+def _turtleneck(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
+    fabric = Fabric(look.garment_colour, folds=0.6, weave=0.8, ribs=0.2)
+    canvas = _base(canvas, body, fabric, rng, 0.06, None)
+    half, jaw = body.neck_half + 0.05, body.jaw[0] * 0.6
+    top = min(body.jaw[1] + 0.42, -0.75)
+    collar = [
+        (jaw - half, top), (jaw * 0.7 - half - 0.03, top * 0.6 - 0.15), (-half - 0.12, -0.42), (-half * 0.62, -0.14),
+        (0.0, -0.04), (half * 0.62, -0.14), (half + 0.12, -0.42), (jaw * 0.7 + half + 0.03, top * 0.6 - 0.15),
+        (jaw + half, top), (jaw + half * 0.5, top + 0.16), (jaw, top + 0.22), (jaw - half * 0.5, top + 0.16),
+    ]  # fmt: skip
+    ribbed = replace(fabric, ribs=1.1, folds=0.25)
+    return _piece(canvas, body, collar, ribbed, rng, roundness=0.75, shadow=0.5, smooth=True)
+
+
+def _shirt_front(canvas: Canvas, body: Body, cloth: Fabric, rng: np.random.Generator, *, closed: bool) -> Canvas:
+    """Draw the collar of a shirt; open at the top button unless a tie closes it."""
+    half = body.neck_half
+    tip, meet = (0.52, 0.62), (0.03, -0.02) if closed else (0.20, 0.16)
+    for side in (-1.0, 1.0):
+        leaf = [
+            body.front(half - 0.02, -0.94, side), body.front(half * 0.74, -0.52, side), body.front(*meet, side),
+            body.front(*tip, side), body.front(half + 0.22, -0.22, side), body.front(half + 0.12, -0.66, side),
+        ]  # fmt: skip
+        canvas = _piece(canvas, body, leaf, replace(cloth, folds=0.0), rng, roundness=0.12, shadow=0.42)
+    return canvas
+
+
+def _opening(body: Body, depth: float) -> Canvas:
+    half = body.neck_half + 0.1
+    points = [body.front(-half, -1.3), body.front(-half, -0.6), body.front(-0.2, 0.14), body.front(0, depth)]
+    points += [body.front(0.2, 0.14), body.front(half, -0.6), body.front(half, -1.3)]
+    return body.area(points, smooth=False)
+
+
+def _shirt(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
+    cloth = Fabric(look.garment_colour, folds=0.85, weave=0.45, sheen=0.1)
+    canvas = _base(canvas, body, cloth, rng, 0.05, _opening(body, 0.62))
+    bottom = (body.shape[0] - body.neck[1]) / body.unit + 0.2
+    dark = scaled(cloth.colour, 0.6)
+    for x in (-0.13, 0.15):
+        canvas = _line(canvas, body, [body.front(x, 0.5), body.front(x, bottom / 2), body.front(x, bottom)], 0.012, dark, 0.5)
+    for y in np.arange(1.15, bottom, 1.25):
+        x, y_at = body.front(0.01, float(y))
+        canvas = _button(canvas, body, x, y_at, 0.055, scaled(cloth.colour, 0.86))
+    return _shirt_front(canvas, body, cloth, rng, closed=False)
+
+
+def _suit(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
+    wool = Fabric(look.garment_colour, folds=0.32, weave=0.8)
+    linen = Fabric(look.shirt_colour, folds=0.35, weave=0.25)
+    tie = look.tie_colour
+    under = body.area([body.front(x, y) for x, y in ((-1.3, -0.6), (1.3, -0.6), (1.3, 1.5), (0.4, 3.6), (-0.4, 3.6), (-1.3, 1.5))], smooth=False)
+    hole = _opening(body, 0.1 if tie else 0.62)
+    canvas = lay(canvas, np.asarray(under * (1 - hole), np.float32), linen, unit=body.unit, roundness=0.5, rng=rng)
+    if tie is None:
+        canvas = _line(canvas, body, [body.front(0.02, 0.6), body.front(0.02, 2.0), body.front(0.02, 3.4)], 0.012, scaled(linen.colour, 0.6), 0.5)
+        for y in (1.15, 2.2):
+            canvas = _button(canvas, body, *body.front(0.08, y), 0.05, scaled(linen.colour, 0.88))
+    else:
+        canvas = _tie(canvas, body, tie, rng)
+    canvas = _shirt_front(canvas, body, linen, rng, closed=tie is not None)
+    half = body.neck_half
+    vee = [body.front(x, y) for x, y in ((-half - 0.12, -1.2), (-half - 0.16, -0.74), (-0.86, 0.9), (0.02, 3.25))]
+    vee += [body.front(x, y) for x, y in ((0.86, 0.9), (half + 0.16, -0.74), (half + 0.12, -1.2))]
+    canvas = _base(canvas, body, wool, rng, 0.17, body.area(vee, smooth=False))
+    for side in (1.0, -1.0):
+        canvas = _lapel(canvas, body, wool, rng, side)
+    canvas = _line(canvas, body, [body.front(0.05, 3.2), body.front(0.2, 4.4), body.front(0.5, 6.2)], 0.02, scaled(wool.colour, 0.45), 0.8)
+    for y in (3.6, 4.9):
+        canvas = _button(canvas, body, *body.front(-0.1, y), 0.1, scaled(wool.colour, 0.55))
+    pocket = [body.front(1.42, 2.42), body.front(2.12, 2.28), body.front(2.14, 2.48), body.front(1.44, 2.62)]
+    return _piece(canvas, body, pocket, wool, rng, roundness=0.06, shadow=0.3)
+
+
+def _lapel(canvas: Canvas, body: Body, wool: Fabric, rng: np.random.Generator, side: float) -> Canvas:
+    half = body.neck_half
+    lapel = [(half + 0.17, -0.72), (0.66, 0.9), (0.02, 3.3), (0.55, 2.95), (1.12, 2.05), (1.58, 0.72), (1.06, 0.50)]
+    collar = [(half + 0.1, -1.08), (half + 0.15, -0.72), (0.80, 0.34), (1.08, 0.52), (1.46, 0.34), (half + 0.52, -0.62)]
+    stiff = replace(wool, folds=0.1, colour=scaled(wool.colour, 1.08))
+    for piece in (lapel, collar):
+        canvas = _piece(canvas, body, [body.front(x, y, side) for x, y in piece], stiff, rng, roundness=0.14, shadow=0.5)
+    return canvas
+
+
+def _tie(canvas: Canvas, body: Body, colour: Colour, rng: np.random.Generator) -> Canvas:
+    silk = Fabric(colour, folds=0.1, weave=0.35, sheen=0.5)
+    blade = [(-0.15, 0.38), (0.15, 0.38), (0.36, 2.2), (0.4, 3.8), (-0.4, 3.8), (-0.36, 2.2)]
+    knot = [(-0.25, -0.06), (0.25, -0.06), (0.15, 0.44), (-0.15, 0.44)]
+    for piece, depth in ((blade, 0.3), (knot, 0.18)):
+        canvas = _piece(canvas, body, [body.front(x, y) for x, y in piece], silk, rng, roundness=depth, shadow=0.4)
+    return canvas
+
+
+CUTS: dict[Garment, Cut] = {"suit": _suit, "shirt": _shirt, "crew": _crew, "turtleneck": _turtleneck}
