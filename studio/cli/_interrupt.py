@@ -17,7 +17,7 @@ def interruptible(cancel: Callable[[], None], note: Callable[[str], None]) -> It
     """Turn the first signal into `cancel()`.
 
     Args:
-        cancel: asks the work to end; must return at once.
+        cancel: asks the work to end.
         note: prints a line.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -25,13 +25,17 @@ def interruptible(cancel: Callable[[], None], note: Callable[[str], None]) -> It
         return
     seen = 0
 
+    def stop() -> None:
+        note("Stopping: telling the WebUI to drop our job (once more: stop at once) …")
+        cancel()
+
     def handle(_number: int, _frame: FrameType | None) -> None:
         nonlocal seen
         seen += 1
         if seen > 1:
             raise KeyboardInterrupt
-        note("Stopping: telling the WebUI to drop our job (once more: stop at once) …")
-        cancel()
+        # In a thread of its own: a handler interrupts the main thread anywhere, even inside a lock both need.
+        threading.Thread(target=stop, name="stop", daemon=True).start()
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.errors import WorkFolderBusy
+from stages.lock import FolderLock
+from studio.cli import main
+from studio.deletion import delete, plan_deletion
+from studio.errors import BadInput
+from studio.runs import WORK, claim
+
+LORA = b"the lora"
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    (tmp_path / "models" / "Lora").mkdir(parents=True)
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").touch()
+    return tmp_path / "photos"
+
+
+def make_run(tmp_path: Path, photos: Path, *, own_lora: bool = True, models_dir: Path | None = None) -> Path:
+    out = tmp_path / "output" / "alice"
+    claim(out, photos, "alice", own_lora=own_lora, models_dir=models_dir)
+    (out / "portraits").mkdir()
+    (out / "portraits" / "1.png").write_bytes(b"x" * 1000)
+    lora = {"name": "alice", "sha256": hashlib.sha256(LORA).hexdigest(), "trainer": "sandbox"}
+    (out / "run.json").write_text(json.dumps({"lora": lora}))
+    return out
+
+
+def test_everything_goes_and_the_photos_stay(tmp_path: Path, photos: Path) -> None:
+    out = make_run(tmp_path, photos)
+    plan = plan_deletion(out, None)
+    assert plan.portraits == 1
+    assert plan.files == 3
+    assert plan.size_bytes > 1000
+    delete(plan)
+    assert not out.exists()
+    assert (photos / "1.jpg").exists()
+
+
+def test_the_published_lora_goes_too(tmp_path: Path, photos: Path, models: Path) -> None:
+    (models / "Lora" / "alice.safetensors").write_bytes(LORA)
+    plan = plan_deletion(make_run(tmp_path, photos, models_dir=models), None)
+    assert plan.left == ()
+    delete(plan)
+    assert list((models / "Lora").iterdir()) == []
+
+
+def test_another_file_of_that_name_stays(tmp_path: Path, photos: Path, models: Path) -> None:
+    other = models / "Lora" / "alice.safetensors"
+    other.write_bytes(b"somebody else's")
+    plan = plan_deletion(make_run(tmp_path, photos), models)
+    assert plan.loras == ()
+    assert "alice" in plan.left[0]
+    delete(plan)
+    assert other.exists()
+
+
+def test_a_lora_the_user_named_stays(tmp_path: Path, photos: Path, models: Path) -> None:
+    theirs = models / "Lora" / "alice.safetensors"
+    theirs.write_bytes(LORA)
+    delete(plan_deletion(make_run(tmp_path, photos, own_lora=False, models_dir=models), models))
+    assert theirs.exists()
+
+
+def test_a_lora_out_of_reach_is_said(tmp_path: Path, photos: Path) -> None:
+    assert "yourself" in plan_deletion(make_run(tmp_path, photos), None).left[0]
+
+
+def test_an_unfinished_run_can_be_deleted(tmp_path: Path, photos: Path) -> None:
+    out = make_run(tmp_path, photos)
+    (out / "run.json").write_text('{"lora": ')
+    delete(plan_deletion(out, None))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("what", ["missing", "foreign", "file"])
+def test_only_a_runs_folder_is_deleted(what: str, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    if what == "foreign":
+        folder.mkdir()
+        (folder / "letter.txt").touch()
+    if what == "file":
+        folder.touch()
+    with pytest.raises(BadInput):
+        plan_deletion(folder, None)
+    assert folder.exists() == (what != "missing")
+
+
+def test_a_link_is_not_followed(tmp_path: Path, photos: Path) -> None:
+    out = make_run(tmp_path, photos)
+    (tmp_path / "link").symlink_to(out)
+    with pytest.raises(BadInput, match="link"):
+        plan_deletion(tmp_path / "link", None)
+    (out / "portraits" / "outside").symlink_to(photos)
+    delete(plan_deletion(out, None))
+    assert (photos / "1.jpg").exists()
+
+
+def test_a_run_that_is_going_on_is_not_deleted(tmp_path: Path, photos: Path) -> None:
+    out = make_run(tmp_path, photos)
+    plan = plan_deletion(out, None)
+    with FolderLock(out / WORK / "lock"), pytest.raises(WorkFolderBusy):
+        delete(plan)
+    assert (out / "portraits" / "1.png").exists()
+
+
+def test_the_command_wants_a_yes(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = make_run(tmp_path, photos)
+    assert main(["delete", "--out", str(out)]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert out.exists()
+    assert main(["delete", "--out", str(out), "--yes", "--json"]) == 0
+    receipt = json.loads(capsys.readouterr().out)
+    assert receipt["portraits"] == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("args", [[], ["alice", "--out", "x"]])
+def test_the_command_wants_one_run(args: list[str]) -> None:
+    assert main(["delete", *args, "--yes"]) == 2
