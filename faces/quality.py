@@ -18,6 +18,7 @@ _EYES_AT = (96.0, 76.0)
 _SPAN_PX = 72.0
 _SMOOTH_PX = 1.5
 _USUAL_CONTRAST = 0.2
+_SCALE = 6.0
 _FLAT = 0.004
 """Contrast below which there is nothing to measure: a grey level."""
 _NOSE_DEPTH = 0.6
@@ -31,8 +32,8 @@ class Quality:
 
     sharpness: float
     """Variance of the Laplacian of the grey crop (192 px, 72 px between the eyes), smoothed by 1.5 px
-    against noise and with its contrast set to a fixed one. About 6 to 8 sharp, 4 soft, below 2.6 blurred;
-    0 for a flat crop."""
+    against noise and with its contrast set to a fixed one, times 6. About 40 sharp, 25 soft, below 15
+    blurred; 0 for a flat crop."""
 
     brightness: float
     """Mean grey of the crop, 0 black..1 white."""
@@ -56,7 +57,7 @@ class Quality:
     @property
     def overall(self) -> float:
         """One number to choose the best photo by, 0..1: sharp, large, frontal, evenly exposed."""
-        sharp = min(1.0, self.sharpness / 8.0)
+        sharp = min(1.0, self.sharpness / 48.0)
         large = min(1.0, self.face_px / 400.0)
         frontal = max(0.0, math.cos(math.radians(min(90.0, 2 * abs(self.yaw)))))
         upright = max(0.0, math.cos(math.radians(min(90.0, 2 * abs(self.roll)))))
@@ -92,7 +93,7 @@ def _sharpness(grey: Any, contrast: float) -> float:
     if contrast < _FLAT:
         return 0.0
     smooth = cv2.GaussianBlur(grey.astype("float32"), (0, 0), _SMOOTH_PX)
-    return float(cv2.Laplacian(smooth, cv2.CV_32F).var()) * (_USUAL_CONTRAST / contrast) ** 2
+    return _SCALE * float(cv2.Laplacian(smooth, cv2.CV_32F).var()) * (_USUAL_CONTRAST / contrast) ** 2
 
 
 def estimate_yaw(face: Face) -> float:

@@ -37,7 +37,7 @@ class PhotoLimits:
     """A second face this tall, as a share of the first one's height, makes it unclear whose photo it is;
     smaller ones are background."""
 
-    min_sharpness: float = 2.6
+    min_sharpness: float = 15.0
     """`faces.Quality.sharpness` below which a face is blurred."""
 
     min_brightness: float = 0.13
