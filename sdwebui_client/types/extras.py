@@ -63,7 +63,7 @@ class NamedImage(Request):
 class ExtraBatchImagesRequest(ExtrasRequest):
     """POST /sdapi/v1/extra-batch-images."""
 
-    imageList: list[NamedImage] = Field(min_length=1)
+    imageList: list[NamedImage] = Field(min_length=1)  # noqa: N815 - the server's spelling
     """The pictures."""
 
 
