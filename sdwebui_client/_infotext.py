@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from html import unescape
 from typing import Any
 
 # "Key: value" pairs after commas; a value with a comma, colon or quote in it is JSON-quoted
 # (modules/infotext_utils.py quote@A1111 v1.10.1).
 _PAIR = re.compile(r'\s*(\w[\w \-/+.]*?):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
-_FIELD = re.compile(r"(\w[\w ]*): ?([^|<]*)")
 
 
 def parameters(infotext: str) -> dict[str, str]:
@@ -61,5 +61,10 @@ def named_hashes(value: str) -> dict[str, str]:
 
 
 def html_fields(html: str) -> dict[str, str]:
-    """Return the "Key: value| Key: value" fields of SD.Next's HTML summary (POST /sdapi/v1/control)."""
-    return {key.strip(): value.strip() for key, value in _FIELD.findall(re.sub(r"</?b>", "", html))}
+    """Return the settings of SD.Next's HTML summary (POST /sdapi/v1/control), "Key: value| Key: value".
+
+    Only the paragraph of parameters is read: the prompt in the one before may hold anything.
+    """
+    text = html.rpartition("<b>Parameters:</b>")[2].partition("</p>")[0]
+    pairs = (part.partition(":") for part in unescape(text).split("|"))
+    return {key.strip(): value.strip() for key, colon, value in pairs if colon}

@@ -45,9 +45,9 @@ def interpret(
         EffectMissing: Something asked for was not applied; the result is attached.
     """
     if caps.flavour is Flavour.SDNEXT:
-        from .flavours import sdnext_answers
+        from .flavours.sdnext_answers import take_apart as take_apart_sdnext
 
-        outcome, info = sdnext_answers.take_apart(prepared, answer)
+        outcome, info = take_apart_sdnext(prepared, answer)
     else:
         outcome, info = take_apart(prepared, answer)
     effects = [expectation.verify(outcome) for expectation in prepared.expectations]

@@ -61,9 +61,9 @@ def prepare(
         CapabilityMissing: Anything the server would refuse, ignore or replace; all of it at once.
     """
     if caps.flavour is Flavour.SDNEXT:
-        from .flavours import sdnext_requests
+        from .flavours.sdnext_requests import prepare as prepare_sdnext
 
-        return sdnext_requests.prepare(endpoint, request, units, script, caps)
+        return prepare_sdnext(endpoint, request, units, script, caps)
     context = make_context(endpoint, request, script)
     groups = group_units(units)
     refuse(_problems(request, groups, script, caps, context), doing=endpoint)
