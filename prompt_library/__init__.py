@@ -11,7 +11,7 @@ No network and no pixels but the pose skeletons.
 
 from __future__ import annotations
 
-from .errors import LibraryError, PromptError, RenderError, UnknownName
+from .errors import LibraryError, PromptError, RenderError, UnknownName, near_matches
 from .library import Library, load_library
 from .lint import Finding, lint, lint_user_text
 from .model import (
@@ -64,6 +64,7 @@ __all__ = [
     "lint_user_text",
     "load_library",
     "lora_tag",
+    "near_matches",
     "place",
     "placeholders_of",
     "render_prompt",

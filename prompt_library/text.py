@@ -48,7 +48,8 @@ def escape_text(text: str) -> str:
         " " if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
         for char in unicodedata.normalize("NFKC", text)
     )
-    plain = _NO_ESCAPE.sub(" ", plain)
+    # Brackets that are escaped already shall not gain a space.
+    plain = _NO_ESCAPE.sub(" ", re.sub(r"\\(?=[()\[\]])", "", plain))
     plain = re.sub(r"__+", "_", plain)
     plain = _SPLITTERS.sub(lambda match: match.group().lower(), plain)
     plain = re.sub(r"([()\[\]])", r"\\\1", plain)

@@ -4,9 +4,8 @@ CLIP cuts text into words, single digits and runs of other characters, then join
 of 48,894 merges. Counting exactly needs that table (1.3 MB); here:
 
 - words of `data/clip_words.txt` have their measured count;
-- other words of n ASCII letters count `min(n, ceil(2n/3) + 1)`: of 18,000 random letter strings, the worst
-  case of names and tokens like "ohwx", fewer than 1 in 1,000 needs more; ordinary English words need about a
-  third of it;
+- other words of n ASCII letters count `min(n, ceil(0.7n) + 1)`: none of 18,000 random letter strings, the
+  worst case of names and tokens like "ohwx", needs more; an ordinary English word needs about a third of it;
 - digits and punctuation count one each; other characters count their UTF-8 bytes, which no merge can exceed.
 
 WebUIs send chunks of 75 tokens to CLIP. A longer prompt works, but each chunk is read without knowing the
@@ -83,7 +82,7 @@ def _word_tokens(word: str) -> int:
         return known
     if word.isascii():
         length = len(word)
-        return min(length, -(-2 * length // 3) + 1)
+        return min(length, -(-7 * length // 10) + 1)
     return len(lower.encode("utf-8", "surrogatepass"))
 
 

@@ -202,6 +202,8 @@ class _Builder:
     def _scalar(self, node: yaml.Node, path: Path) -> Any:
         kind, value = node.tag.removeprefix(_TAG), str(node.value)
         line = node.start_mark.line + 1
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise self._error("half a surrogate pair is no character", line, path, hint="write the character")
         try:
             return _scalar_value(kind, value)
         except ValueError:

@@ -9,9 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from prompt_library import near_matches
+
 from ._files import KeyPath, Tree
 from ._shape import children_of
-from .errors import PresetError, PresetProblem, near_matches
+from .errors import PresetError, PresetProblem
 from .stage_params import STAGE_TYPES
 
 _FIELD_PREFIX = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*): (.*)", re.DOTALL)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prompt_library import near_matches
 from prompt_library.yaml12 import Document, YamlError, parse
 
-from .errors import PresetError, PresetProblem, near_matches
+from .errors import PresetError, PresetProblem
 
 BUILT_IN_DIR = Path(__file__).resolve().parents[2] / "presets"
 """The presets that come with the project; in a wheel they lie beside the packages as well."""

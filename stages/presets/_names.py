@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from prompt_library import Library, RenderError, Shelf, check_template, lint, render_prompt
+from prompt_library import (
+    Library,
+    RenderError,
+    Shelf,
+    check_template,
+    lint,
+    near_matches,
+    render_prompt,
+)
 
 from ._explain import problem_at
 from ._files import KeyPath, Tree
-from .errors import PresetProblem, near_matches
+from .errors import PresetProblem
 from .model import Preset
 from .stage_params import Sampling
 from .units import ADetailerParams

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from prompt_library import near_matches
 from prompt_library.yaml12 import YamlError, parse
 
 from ._files import Origin, Tree
 from ._shape import children_of
-from .errors import PresetError, PresetProblem, near_matches
+from .errors import PresetError, PresetProblem
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,3 @@ class PresetError(Exception):
         first = self.problems[0]
         self.path, self.reason, self.near = first.path, first.reason, first.near
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-def near_matches(name: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:
-    """Up to `limit` of `known` that look like `name`, whatever the case; best first."""
-    by_fold: dict[str, str] = {}
-    for candidate in known:
-        by_fold.setdefault(candidate.casefold(), candidate)
-    found = get_close_matches(name.casefold(), list(by_fold), n=limit, cutoff=0.6)
-    return tuple(by_fold[match] for match in found)

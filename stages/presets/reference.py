@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from prompt_library import load_library
+from prompt_library import Shelf, load_library
 
 from ._fields import PresetModel
 from ._load import list_presets
@@ -20,10 +20,10 @@ from .units import ADetailerParams, ADetailerUnitParams, ControlNetParams
 
 _INTRO = """# Preset reference
 
-<!-- Made by scripts/gen_preset_docs.py from the models in stages/presets; change those, then run it again. -->
+<!-- Made by scripts/gen_preset_docs.py from the models in stages/presets: change those, run it again. -->
 
-A preset is a YAML file that holds every number of the recipe. Use one by name (`--preset studio-sd15`) or by path
-(`--preset my-look.yaml`), and change single values on the command line (`--set stages.upscale.scale=1.5`).
+A preset is a YAML file that holds every number of the recipe. Use one by name (`--preset studio-sd15`) or by
+path (`--preset my-look.yaml`); change single values on the command line (`--set stages.upscale.scale=1.5`).
 
 Write your own by extending one:
 
@@ -39,9 +39,9 @@ stages:
     adetailer: {hand: null}
 ```
 
-- `extends:` names one parent: a file beside yours or a built-in preset. Maps merge key by key; lists and single values
-  replace; `null` takes an optional block (or a whole stage) out.
-- An unknown key, a wrong type or an impossible value is an error that names file, line, path and the near match.
+- `extends:` names one parent: a file beside yours or a built-in preset. Maps merge key by key; lists and
+  single values replace; `null` takes an optional block (or a whole stage) out.
+- An unknown key, a wrong type or an impossible value is an error that names file, line, path and near match.
 - YAML is read as YAML 1.2: `no` is text, `012` is twelve, `1e-4` is a number, a key given twice is an error.
 - The resolved preset is saved with each run and can be used as a preset itself.
 """
@@ -117,10 +117,15 @@ def _library() -> Iterator[str]:
     library = load_library()
     yield "## Names of the prompt library\n"
     yield "For `outfit`, `backdrop`, `poses`, `tones`, `mix`, and for braces in prompt templates.\n"
-    shelves = {
-        "poses": library.poses, "tones": library.tones, "outfits": library.outfits, "backdrops": library.backdrops,
-        "mixes": library.mixes, "snippets": library.snippets, "negatives": library.negatives,
-    }  # fmt: skip
+    shelves: dict[str, Shelf[Any]] = {
+        "poses": library.poses,
+        "tones": library.tones,
+        "outfits": library.outfits,
+        "backdrops": library.backdrops,
+        "mixes": library.mixes,
+        "snippets": library.snippets,
+        "negatives": library.negatives,
+    }
     for title, shelf in shelves.items():
         yield f"### {title}\n"
         if title == "poses":

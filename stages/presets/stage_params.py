@@ -5,9 +5,9 @@ A new stage is one class here and one entry in `StageParams`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ._fields import Fraction, Name, Names, Pixels, PresetModel
 from .units import ADetailerParams, ControlNetParams
@@ -84,9 +84,8 @@ class UpscaleParams(Sampling):
     fallback_upscalers: Names = ()
     """Upscalers to take, in this order, when the server lacks `upscaler`. Empty = stop with an error instead.
     """
-    tile_width: TilePixels = 512
-    """Tile width in px, 0–2048 in steps of 64. 0 = as wide as the tile is high. Larger = fewer seams, more
-    memory."""
+    tile_width: Annotated[TilePixels, Field(ge=64)] = 512
+    """Tile width in px, 64–2048 in steps of 64. Larger = fewer seams, more memory."""
     tile_height: TilePixels = 512
     """Tile height in px, 0–2048 in steps of 64. 0 = as high as the tile is wide."""
     padding: Annotated[int, Field(ge=0, le=512)] = 32
@@ -108,12 +107,6 @@ class UpscaleParams(Sampling):
     """Blur of the seam mask, px, 0–64."""
     controlnet: ControlNetParams | None = None
     """Tile control, which keeps each tile what it was. null = none (then keep denoising low)."""
-
-    @model_validator(mode="after")
-    def _some_tile(self) -> Self:
-        if self.tile_width == 0 and self.tile_height == 0:
-            raise ValueError('tile_width and tile_height cannot both be 0: each 0 means "as the other"')
-        return self
 
 
 class FinishParams(PresetModel):

@@ -36,8 +36,8 @@ class ControlNetParams(PresetModel):
     nothing changes."""
     pixel_perfect: bool = False
     """Whether the server chooses the preprocessor's resolution. No effect with module `none`."""
-    processor_res: Annotated[int, Field(ge=-1, le=SIZE_MAX_PX)] = -1
-    """Preprocessor resolution in px, 64–2048; -1 = the server's default."""
+    processor_res: Annotated[int, Field(ge=64, le=SIZE_MAX_PX)] | None = None
+    """Preprocessor resolution in px, 64–2048; null = the server's default."""
 
     @model_validator(mode="after")
     def _start_before_end(self) -> Self:
