@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .backdrop import draw_backdrop
-from .clothes import draw_neck, dress, make_body
+from .clothes import draw_forearms, draw_neck, dress, make_body
 from .cutout import Cutout
 from .head import HeadLayer, place_head
 from .identity import Likeness
@@ -24,15 +24,16 @@ def compose(
     """
     head = place_head(cutout, pose, likeness, shape)
     body = make_body(cutout, pose, shape)
-    canvas = draw_backdrop(look, shape, pose.eyes, rng)
-    canvas = draw_neck(canvas, body, cutout)
-    lit = _lit(head)
-    canvas = over(canvas, lit, head.alpha)
-    canvas = _jaw_shadow(canvas, head, pose, 0.26)
+    backdrop = draw_backdrop(look, shape, pose.eyes, rng)
+    canvas, neck = draw_neck(backdrop, body, cutout, head)
+    lit = _wrapped(_lit(head), head, backdrop, pose.eye_distance)
+    alpha = _wispy(head.alpha, head, pose.eye_distance, rng)
+    canvas = over(canvas, lit, alpha)
+    canvas = _jaw_shadow(canvas, head, neck, pose, 0.22)
     canvas = dress(canvas, body, look, rng)
-    canvas = _jaw_shadow(canvas, head, pose, 0.10)
-    canvas = over(canvas, lit, head.face)
-    return canvas, head
+    canvas = _jaw_shadow(canvas, head, neck, pose, 0.08)
+    canvas = over(canvas, lit, np.minimum(head.face, alpha))
+    return draw_forearms(canvas, body, look, cutout, rng), head
 
 
 def _lit(head: HeadLayer) -> Canvas:
@@ -42,12 +43,26 @@ def _lit(head: HeadLayer) -> Canvas:
     return np.asarray(head.rgb * factor.astype(np.float32)[:, :, None], dtype=np.float32)
 
 
-def _jaw_shadow(canvas: Canvas, head: HeadLayer, pose: Pose, amount: float) -> Canvas:
+def _wrapped(rgb: Canvas, head: HeadLayer, backdrop: Canvas, unit: float) -> Canvas:
+    """Let light of the backdrop reach round the head's edge: without it a head looks pasted on."""
+    rim = 1 - blur(head.alpha, unit * 0.10)
+    hair = smoothstep(1.0, 0.3, head.y)
+    return over(rgb, blur(backdrop, unit * 0.4), np.asarray(np.clip(rim, 0, 1) * hair * np.float32(0.5), np.float32))
+
+
+def _wispy(alpha: Canvas, head: HeadLayer, unit: float, rng: np.random.Generator) -> Canvas:
+    """Loosen the outline of the hair: a matte cut from a small photo is harder than hair is."""
+    soft = blur(alpha, unit * 0.028)
+    strands = blur(rng.standard_normal(alpha.shape, dtype=np.float32), max(unit * 0.009, 0.6)) * np.float32(0.8)
+    loose = np.clip(soft + strands * soft * (1 - soft) * np.float32(2.4), 0, 1)
+    hair = smoothstep(0.9, 0.1, head.y) * smoothstep(0.55, 0.9, np.hypot(head.x, head.y * np.float32(0.8)))
+    return np.asarray(alpha + (loose - alpha) * hair, dtype=np.float32)
+
+
+def _jaw_shadow(canvas: Canvas, head: HeadLayer, neck: Canvas, pose: Pose, amount: float) -> Canvas:
     unit = pose.eye_distance
-    down, across = round(unit * 0.22), round(unit * 0.06)
-    thrown = np.roll(np.roll(head.face, down, axis=0), across, axis=1)
-    below = smoothstep(0.6, 1.2, head.y)
-    shadow = np.asarray(blur(thrown, unit * 0.14) * below, dtype=np.float32)
+    thrown = np.roll(np.roll(head.face, round(unit * 0.22), axis=0), round(unit * 0.06), axis=1)
+    shadow = np.asarray(blur(thrown, unit * 0.16) * smoothstep(0.6, 1.2, head.y) * neck, dtype=np.float32)
     # Light that reaches shaded skin has passed through skin: the shadow is redder than grey.
-    factor = 1 - shadow[:, :, None] * np.array([0.75, 1.0, 1.08], np.float32) * np.float32(amount)
+    factor = 1 - shadow[:, :, None] * np.array([0.88, 1.0, 1.03], np.float32) * np.float32(amount)
     return np.asarray(canvas * factor, dtype=np.float32)

@@ -80,7 +80,7 @@ def cut_out(lora: SandboxLora) -> Cutout:
 def _leveled(rgb: Canvas) -> Canvas:
     """Stretch a dull exposure a little, at most by a fifth, leaving colours alone."""
     low, high = np.percentile(luma(rgb[::4, ::4]), (1, 99))
-    gain = min(max(0.93 / max(high, 0.2), 0.92), 1.2)
+    gain = min(max(0.90 / max(high, 0.2), 0.9), 1.2)
     return np.clip((rgb - low * 0.15) * np.float32(gain), 0, 1).astype(np.float32)
 
 
@@ -187,7 +187,7 @@ def _without_clothes(
     like_hair = smoothstep(0.16, 0.06, _chroma_gap(rgb, hair)) * smoothstep(0.34, 0.16, np.abs(brightness - target))
     sides = smoothstep(0.72, 0.92, np.abs(x)) * smoothstep(chin + 0.5, chin - 0.1, y)
     hanging = cv2.morphologyEx(np.asarray(like_hair * sides, np.float32), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
-    throat = neck_skin * smoothstep(chin + 0.30, chin + 0.06, y)
+    throat = np.minimum(neck_skin, blur(neck_skin, 6.0)) ** 2 * smoothstep(chin + 0.30, chin + 0.04, y)
     kept = np.maximum(above, np.maximum(throat, blur(np.asarray(hanging, dtype=np.float32), 2.0)))
     return _largest_part(np.asarray(matte * np.clip(kept, 0, 1), dtype=np.float32))
 

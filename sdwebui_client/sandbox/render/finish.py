@@ -7,7 +7,7 @@ import numpy as np
 from .ops import Canvas, blur, clouds, luma, smoothstep
 from .palette import Look
 
-TONE_GAIN = np.array([0.085, 0.012, -0.115], dtype=np.float32)
+TONE_GAIN = np.array([0.048, 0.004, -0.066], dtype=np.float32)
 """Change of red, green and blue at full warmth; the reverse is cold."""
 
 

@@ -15,14 +15,15 @@ from .ops import (
     blur,
     clouds,
     curve,
-    darken,
     fill,
     flat,
     hex_colour,
     mixed,
     noise,
     over,
+    paint,
     scaled,
+    shade,
     smoothstep,
     stroke,
 )
@@ -33,8 +34,8 @@ UNIT = 124.0
 EYES = (384.0, 300.0)
 VARIANTS = 12
 
-SKINS = ("#e8c4a8", "#c99873", "#8d5f43", "#f0d2bd", "#b07d58", "#d8ad8a")
-HAIRS = ("#2b211c", "#171417", "#4b3325", "#7a5a38", "#1d1a1e", "#5d2f22")
+SKINS = ("#d8b8a2", "#b8937a", "#80604e", "#dcc3b3", "#9f7c66", "#c8a68e")
+HAIRS = ("#2b231f", "#19171a", "#453429", "#665139", "#1f1d20", "#4a352c")
 IRISES = ("#4a3526", "#3b2a20", "#4c6373", "#5b6642", "#33241c", "#6a5136")
 
 
@@ -90,9 +91,9 @@ def _measure(variant: int, female: bool) -> Face:
         hair=hex_colour(HAIRS[int(rng.integers(len(HAIRS)))]),
         iris=hex_colour(IRISES[int(rng.integers(len(IRISES)))]),
         jaw=float(rng.uniform(0.92, 1.0) if female else rng.uniform(1.0, 1.1)),
-        chin=float(rng.uniform(1.68, 1.8) if female else rng.uniform(1.76, 1.9)),
-        nose=float(rng.uniform(0.62, 0.72)),
-        mouth=float(rng.uniform(1.04, 1.14)),
+        chin=float(rng.uniform(1.72, 1.8) if female else rng.uniform(1.8, 1.9)),
+        nose=float(rng.uniform(0.50, 0.56)),
+        mouth=float(rng.uniform(0.92, 0.98)),
         mouth_half=float(rng.uniform(0.36, 0.44)),
         lips=float(rng.uniform(0.11, 0.14) if female else rng.uniform(0.075, 0.1)),
         brow=float(rng.uniform(0.31, 0.38) if female else rng.uniform(0.25, 0.31)),
@@ -114,7 +115,7 @@ def _draw(variant: int, female: bool) -> SandboxLora:
     ears = np.maximum(_blob(_ear(-1.0)), _blob(_ear(1.0)))
     canvas = over(canvas, _skin(face, ears, rng) * np.float32(0.86), ears)
     canvas = over(canvas, _features(_skin(face, head, rng), face), head)
-    canvas = darken(canvas, np.asarray(blur(hair_front, UNIT * 0.1) * head * (1 - hair_front), np.float32), 0.4)
+    canvas = shade(canvas, np.asarray(blur(hair_front, UNIT * 0.1) * head * (1 - hair_front), np.float32), 0.4)
     canvas = over(canvas, _hair_texture(face, rng, 1.0), hair_front)
     mask = np.maximum.reduce([head, hair_back, hair_front, ears, neck])
     return SandboxLora(
@@ -188,10 +189,6 @@ def _features(canvas: Canvas, face: Face) -> Canvas:
     return canvas
 
 
-def _paint(canvas: Canvas, colour: Colour, plane: Canvas, alpha: float) -> Canvas:
-    return over(canvas, flat((SIZE, SIZE), colour), np.asarray(plane * np.float32(alpha), dtype=np.float32))
-
-
 def _eye(canvas: Canvas, face: Face, side: float) -> Canvas:
     at, half = 0.5 * side, face.eye
     tall = half * (0.46 if face.female else 0.40)
@@ -199,37 +196,37 @@ def _eye(canvas: Canvas, face: Face, side: float) -> Canvas:
     lower = [(at + half * 0.5, tall * 0.62), (at, tall * 0.75), (at - half * 0.5, tall * 0.62)]
     opening = _blob([*rim, *lower], 0.006)
     socket = _blob([(at - half * 1.3, -0.02), (at, -0.26), (at + half * 1.3, -0.02), (at, 0.2)], 0.07)
-    canvas = darken(canvas, socket, 0.16)
+    canvas = shade(canvas, socket, 0.16)
     eye = flat((SIZE, SIZE), hex_colour("#ece8e4"))
-    eye = darken(eye, _line(rim, 0.09, 0.03), 0.45)
+    eye = shade(eye, _line(rim, 0.09, 0.03), 0.45)
     disc = [(at + 0.115 * float(np.cos(a)), 0.115 * float(np.sin(a))) for a in np.linspace(0, 6.28, 16, endpoint=False)]
-    eye = _paint(eye, scaled(face.iris, 0.5), _blob(disc, 0.008), 1.0)
-    eye = _paint(eye, scaled(face.iris, 1.25), _blob([(at + (x - at) * 0.78, y * 0.78 + 0.012) for x, y in disc], 0.02), 0.9)
-    eye = _paint(eye, (0.03, 0.03, 0.03), _blob([(at + (x - at) * 0.45, y * 0.45) for x, y in disc], 0.006), 1.0)
-    eye = _paint(eye, (1, 1, 1), _blob([(at - 0.045 + (x - at) * 0.2, -0.045 + y * 0.2) for x, y in disc], 0.004), 0.95)
+    eye = paint(eye, scaled(face.iris, 0.5), _blob(disc, 0.008), 1.0)
+    eye = paint(eye, scaled(face.iris, 1.25), _blob([(at + (x - at) * 0.78, y * 0.78 + 0.012) for x, y in disc], 0.02), 0.9)
+    eye = paint(eye, (0.03, 0.03, 0.03), _blob([(at + (x - at) * 0.45, y * 0.45) for x, y in disc], 0.006), 1.0)
+    eye = paint(eye, (1, 1, 1), _blob([(at - 0.045 + (x - at) * 0.2, -0.045 + y * 0.2) for x, y in disc], 0.004), 0.95)
     canvas = over(canvas, eye, opening)
-    canvas = _paint(canvas, (0.09, 0.06, 0.05), _line(rim, 0.045 if face.female else 0.03), 0.9)
+    canvas = paint(canvas, (0.09, 0.06, 0.05), _line(rim, 0.045 if face.female else 0.03), 0.9)
     crease = [(x, y - 0.075) for x, y in rim]
-    canvas = _paint(canvas, scaled(face.skin, 0.55), _line(crease, 0.016, 0.012), 0.6)
-    return _paint(canvas, scaled(face.skin, 0.6), _line([rim[-1], *lower, rim[0]], 0.014, 0.012), 0.5)
+    canvas = paint(canvas, scaled(face.skin, 0.55), _line(crease, 0.016, 0.012), 0.6)
+    return paint(canvas, scaled(face.skin, 0.6), _line([rim[-1], *lower, rim[0]], 0.014, 0.012), 0.5)
 
 
 def _brow(canvas: Canvas, face: Face, side: float) -> Canvas:
     up, thick = -face.brow, 0.06 if face.female else 0.095
     shape = [(0.18, up + 0.05), (0.4, up - 0.04), (0.68, up - 0.06), (0.86, up + 0.06), (0.66, up - 0.06 + thick), (0.2, up + 0.05 + thick)]
-    return _paint(canvas, scaled(face.hair, 0.9), _blob([(x * side, y) for x, y in shape], 0.018), 0.82)
+    return paint(canvas, scaled(face.hair, 0.9), _blob([(x * side, y) for x, y in shape], 0.018), 0.82)
 
 
 def _nose(canvas: Canvas, face: Face) -> Canvas:
     low = face.nose
     shade = scaled(face.skin, 0.62)
-    canvas = _paint(canvas, shade, _blob([(0.13, -0.1), (0.2, low - 0.1), (0.26, low + 0.08), (0.1, low - 0.05)], 0.06), 0.5)
-    canvas = _paint(canvas, shade, _blob([(-0.13, -0.1), (-0.15, low - 0.2), (-0.24, low + 0.06), (-0.2, low - 0.1)], 0.06), 0.22)
-    canvas = _paint(canvas, scaled(face.skin, 1.2), _blob([(-0.04, 0.0), (0.03, 0.0), (0.05, low - 0.1), (-0.06, low - 0.1)], 0.04), 0.4)
-    canvas = _paint(canvas, shade, _line([(-0.2, low + 0.1), (0.0, low + 0.17), (0.2, low + 0.1)], 0.05, 0.035), 0.65)
+    canvas = paint(canvas, shade, _blob([(0.13, -0.1), (0.2, low - 0.1), (0.26, low + 0.08), (0.1, low - 0.05)], 0.06), 0.5)
+    canvas = paint(canvas, shade, _blob([(-0.13, -0.1), (-0.15, low - 0.2), (-0.24, low + 0.06), (-0.2, low - 0.1)], 0.06), 0.22)
+    canvas = paint(canvas, scaled(face.skin, 1.2), _blob([(-0.04, 0.0), (0.03, 0.0), (0.05, low - 0.1), (-0.06, low - 0.1)], 0.04), 0.4)
+    canvas = paint(canvas, shade, _line([(-0.2, low + 0.1), (0.0, low + 0.17), (0.2, low + 0.1)], 0.05, 0.035), 0.65)
     for side in (-1.0, 1.0):
         hole = _blob([(side * 0.06, low + 0.12), (side * 0.11, low + 0.08), (side * 0.15, low + 0.12), (side * 0.1, low + 0.14)], 0.012)
-        canvas = _paint(canvas, scaled(face.skin, 0.25), hole, 0.85)
+        canvas = paint(canvas, scaled(face.skin, 0.25), hole, 0.85)
     return canvas
 
 
@@ -239,8 +236,8 @@ def _mouth(canvas: Canvas, face: Face) -> Canvas:
     middle = [(-half, y - 0.015), (-half * 0.5, y + 0.02), (0, y + 0.012), (half * 0.5, y + 0.02), (half, y - 0.015)]
     upper = [*middle, (half * 0.45, y - lips * 0.72), (half * 0.14, y - lips), (0, y - lips * 0.82), (-half * 0.14, y - lips), (-half * 0.45, y - lips * 0.72)]
     lower = [*middle, (half * 0.55, y + lips * 0.95), (0, y + lips * 1.3), (-half * 0.55, y + lips * 0.95)]
-    canvas = darken(canvas, _blob([(-half * 0.6, y + lips * 1.6), (0, y + lips * 1.5), (half * 0.6, y + lips * 1.6), (0, y + lips * 2.3)], 0.05), 0.2)
-    canvas = _paint(canvas, scaled(red, 0.84), _blob(upper, 0.014), 0.92)
-    canvas = _paint(canvas, scaled(red, 1.04), _blob(lower, 0.014), 0.92)
-    canvas = _paint(canvas, (1, 0.92, 0.9), _blob([(-0.14, y + lips * 0.5), (0.05, y + lips * 0.45), (0.1, y + lips * 0.7), (-0.12, y + lips * 0.75)], 0.03), 0.22)
-    return _paint(canvas, scaled(red, 0.32), _line(middle, 0.026, 0.008), 0.9)
+    canvas = shade(canvas, _blob([(-half * 0.6, y + lips * 1.6), (0, y + lips * 1.5), (half * 0.6, y + lips * 1.6), (0, y + lips * 2.3)], 0.05), 0.2)
+    canvas = paint(canvas, scaled(red, 0.84), _blob(upper, 0.014), 0.92)
+    canvas = paint(canvas, scaled(red, 1.04), _blob(lower, 0.014), 0.92)
+    canvas = paint(canvas, (1, 0.92, 0.9), _blob([(-0.14, y + lips * 0.5), (0.05, y + lips * 0.45), (0.1, y + lips * 0.7), (-0.12, y + lips * 0.75)], 0.03), 0.22)
+    return paint(canvas, scaled(red, 0.32), _line(middle, 0.026, 0.008), 0.9)

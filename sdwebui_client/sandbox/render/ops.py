@@ -75,9 +75,34 @@ def over(below: Canvas, above: Canvas, alpha: Canvas) -> Canvas:
     return np.asarray(below + (above - below) * alpha[:, :, None], dtype=np.float32)
 
 
-def darken(canvas: Canvas, plane: Canvas, amount: float) -> Canvas:
-    """Multiply a canvas down by `amount` (0..1) where the plane is 1: a shadow."""
-    return np.asarray(canvas * (1 - amount * plane)[:, :, None], dtype=np.float32)
+def window(plane: Canvas, margin: float) -> tuple[slice, slice] | None:
+    """Return the rows and columns a mask touches, widened by `margin` px, or None when it touches nothing."""
+    rows = np.flatnonzero(plane.max(axis=1) > 0)
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(plane[rows[0] : rows[-1] + 1].max(axis=0) > 0)
+    wide = int(margin) + 1
+    return (
+        slice(max(int(rows[0]) - wide, 0), int(rows[-1]) + 1 + wide),
+        slice(max(int(columns[0]) - wide, 0), int(columns[-1]) + 1 + wide),
+    )
+
+
+def paint(canvas: Canvas, colour: Colour, plane: Canvas, alpha: float = 1.0) -> Canvas:
+    """Lay a colour over a canvas through a mask, in place; the canvas is returned."""
+    box = window(plane, 0)
+    if box is not None:
+        share = plane[box][:, :, None] * np.float32(alpha)
+        canvas[box] += (np.asarray(colour, dtype=np.float32) - canvas[box]) * share
+    return canvas
+
+
+def shade(canvas: Canvas, plane: Canvas, amount: float) -> Canvas:
+    """Darken a canvas by `amount` (0..1) where the plane is 1, in place; the canvas is returned."""
+    box = window(plane, 0)
+    if box is not None:
+        canvas[box] *= (1 - np.float32(amount) * plane[box])[:, :, None]
+    return canvas
 
 
 def luma(canvas: Canvas) -> Canvas:

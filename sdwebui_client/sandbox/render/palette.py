@@ -14,12 +14,12 @@ BackdropKind: TypeAlias = Literal["studio", "bokeh", "plain"]
 COLOURS: dict[str, Colour] = {
     word: hex_colour(code)
     for word, code in {
-        "navy": "#18233a", "blue": "#35588f", "teal": "#1f5f66", "cyan": "#3d8fa3", "green": "#3c5f49",
+        "navy": "#171e30", "blue": "#35588f", "teal": "#1f5f66", "cyan": "#3d8fa3", "green": "#3c5f49",
         "olive": "#5d5f3a", "emerald": "#1d5c49", "red": "#8f2f33", "burgundy": "#5a2330", "maroon": "#5a2330",
         "wine": "#5a2330", "pink": "#c98d97", "purple": "#553f73", "violet": "#5d4a80", "lavender": "#a79bc0",
         "yellow": "#c9a84c", "mustard": "#a98033", "gold": "#b08d4a", "golden": "#b08d4a", "orange": "#b8683a",
         "brown": "#5f4636", "camel": "#a98559", "tan": "#b0916d", "beige": "#c9b79c", "cream": "#e2d8c4",
-        "ivory": "#e8e0d0", "white": "#dcdcda", "black": "#26272b", "charcoal": "#3a3c41", "gray": "#85888c",
+        "ivory": "#e8e0d0", "white": "#d9d9d8", "black": "#26272b", "charcoal": "#3a3c41", "gray": "#85888c",
         "grey": "#85888c", "silver": "#b5b8bc", "khaki": "#93875f", "peach": "#d6a98a", "coral": "#c9705f",
     }.items()
 }  # fmt: skip

@@ -152,7 +152,7 @@ def _portrait(scene: Scene, spot: FaceSpot | None) -> Canvas:
         canvas = redrawn_face(canvas, head.x, head.y, pose.eye_distance, unit.denoising_strength, rng)
     canvas = unfinished(canvas, scene.steps)
     canvas = bloomed(canvas, pose.eye_distance * 0.35, 0.10)
-    canvas = contrasted(canvas, 0.22)
+    canvas = contrasted(canvas, 0.16)
     canvas = toned(canvas, look)
     canvas = vignetted(canvas, pose.eyes, 0.20)
     return grained(canvas, rng, 0.010)

@@ -34,6 +34,8 @@ NOSE_DEPTH = 0.55
 """How far the nose tip stands before the eyes, in eye distances: what its shift tells about the turn."""
 NECK_BELOW_EYES = 2.8
 """From the eyes to the base of the neck, in eye distances, of an adult looking straight ahead."""
+LEAN = 0.75
+"""How far the head may stand beside the neck, in eye distances."""
 HEAD_ROOM = 1.08
 """A head is drawn a little larger than the bare joints say: portraits flatter by it, and eyes of skeletons stand close."""
 SHOULDER_HALF = 2.3
@@ -168,21 +170,18 @@ def _eye_distance(joints: tuple[Point | None, ...], nose: Point, yaw: float) -> 
     if right is not None and left is not None:
         says.append((_apart(right, left) / math.cos(math.radians(yaw)) * HEAD_ROOM, 3.0))
     if neck is not None:
-        says.append((_apart(nose, neck) / (NECK_BELOW_EYES - 0.6) * HEAD_ROOM, 1.5))
+        says.append((abs(neck[1] - nose[1]) / (NECK_BELOW_EYES - 0.6) * HEAD_ROOM, 1.5))
     total = sum(weight for _, weight in says)
     return math.exp(sum(math.log(max(size, 2.0)) * weight for size, weight in says) / total)
 
 
 def _eyes(joints: tuple[Point | None, ...], nose: Point, distance: float, yaw: float) -> tuple[Point, float]:
-    right, left, neck = joints[R_EYE], joints[L_EYE], joints[NECK]
+    right, left = joints[R_EYE], joints[L_EYE]
     if right is not None and left is not None:
         roll = math.degrees(math.atan2(left[1] - right[1], left[0] - right[0]))
         return _middle(right, left), max(-25.0, min(25.0, roll))
-    roll = 0.0
-    if neck is not None:
-        roll = math.degrees(math.atan2(nose[0] - neck[0], neck[1] - nose[1])) * 0.5
     shift = NOSE_DEPTH * math.sin(math.radians(yaw))
-    return (nose[0] - shift * distance, nose[1] - 0.6 * distance), max(-25.0, min(25.0, roll))
+    return (nose[0] - shift * distance, nose[1] - 0.6 * distance), 0.0
 
 
 def _with_body(
@@ -190,6 +189,9 @@ def _with_body(
 ) -> Pose:
     chin = eyes[1] + 1.8 * distance
     neck = joints[NECK] or (eyes[0], eyes[1] + NECK_BELOW_EYES * distance)
+    # Heads are never drawn in full profile, so they cannot stand as far before the neck as a profile's does.
+    reach = LEAN * distance
+    eyes = (min(max(eyes[0], neck[0] - reach), neck[0] + reach), eyes[1])
     low, high = chin + 0.72 * distance, chin + 1.0 * distance
     drop = min(max(neck[1], low), high) - neck[1]
     half = SHOULDER_HALF * distance

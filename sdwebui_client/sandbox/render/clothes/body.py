@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cutout import Cutout
-from ..ops import Canvas, curve, darken, fill, flat, over, smoothstep
+from ..head import HeadLayer
+from ..ops import Canvas, blur, curve, fill, flat, over, shade, smoothstep
 from ..pose import Point, Pose
 
 Outline = npt.NDArray[np.float64]
+HANGING = 0.95
+"""Share of the picture's height below which a wrist belongs to an arm that hangs out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,11 @@ def make_body(cutout: Cutout, pose: Pose, shape: tuple[int, int]) -> Body:
     def of(point: Point | None) -> Point | None:
         return None if point is None else ((point[0] - pose.neck[0]) / unit, (point[1] - pose.neck[1]) / unit)
 
+    def arm(joints: tuple[Point | None, Point | None]) -> tuple[Point | None, Point | None]:
+        elbow, wrist = joints
+        hangs_out = wrist is not None and wrist[1] > HANGING * shape[0]
+        return of(elbow), None if hangs_out else of(wrist)
+
     left, right = of(pose.left_shoulder) or (-2.4, 0.2), of(pose.right_shoulder) or (2.4, 0.2)
     angle, turn = math.radians(pose.roll_deg), math.sin(math.radians(pose.yaw_deg))
     down = cutout.chin * 0.72
@@ -75,8 +83,8 @@ def make_body(cutout: Cutout, pose: Pose, shape: tuple[int, int]) -> Body:
         turn=turn,
         left=(min(left[0], -1.35), left[1]),
         right=(max(right[0], 1.35), right[1]),
-        left_arm=(of(pose.left_arm[0]), of(pose.left_arm[1])),
-        right_arm=(of(pose.right_arm[0]), of(pose.right_arm[1])),
+        left_arm=arm(pose.left_arm),
+        right_arm=arm(pose.right_arm),
         jaw=((jaw_x - pose.neck[0]) / unit, (jaw_y - pose.neck[1]) / unit),
         neck_half=cutout.neck_half,
     )
@@ -151,19 +159,23 @@ def sleeves(body: Body, pad: float) -> tuple[Sleeve, Sleeve]:
     return parts[0], parts[1]
 
 
-def draw_neck(canvas: Canvas, body: Body, cutout: Cutout) -> Canvas:
-    """Draw neck and the skin an open collar shows, lit from the left, shaded below the jaw."""
+def draw_neck(canvas: Canvas, body: Body, cutout: Cutout, head: HeadLayer) -> tuple[Canvas, Canvas]:
+    """Draw neck and the skin an open collar shows, lit from the left.
+
+    Returns:
+        The picture, and where the neck is.
+    """
     half, jaw = body.neck_half, body.jaw
-    middle = (jaw[0] * 0.45, -0.9)
+    middle = (jaw[0] * 0.68, -0.9)
     outline = [
         (jaw[0] - half * 0.98, jaw[1] - 0.3),
         (middle[0] - half * 0.97, middle[1] - 0.1),
         (-half * 1.08, -0.62),
-        (-half - 0.7, -0.3),
-        (-1.5, 0.5),
-        (0.0, 2.4),
-        (1.5, 0.5),
-        (half + 0.7, -0.3),
+        (-half - 0.2, -0.42),
+        (max(-1.15, body.left[0] * 0.62), 0.3),
+        (0.0, 2.2),
+        (min(1.15, body.right[0] * 0.62), 0.3),
+        (half + 0.2, -0.42),
         (half * 1.08, -0.62),
         (middle[0] + half * 0.97, middle[1] - 0.1),
         (jaw[0] + half * 0.98, jaw[1] - 0.3),
@@ -171,15 +183,17 @@ def draw_neck(canvas: Canvas, body: Body, cutout: Cutout) -> Canvas:
     mask = body.area(outline, soft=0.012)
     columns = (np.arange(body.shape[1], dtype=np.float32)[None, :] - np.float32(body.neck[0])) / np.float32(body.unit)
     rows = (np.arange(body.shape[0], dtype=np.float32)[:, None] - np.float32(body.neck[1])) / np.float32(body.unit)
-    skin = flat(body.shape, cutout.neck)
+    # Just below the jaw the colours of the photo run on into the drawn skin.
+    carried = smoothstep(cutout.chin + 0.75, cutout.chin + 0.15, head.y) * smoothstep(1.0, 0.8, np.abs(head.x))
+    skin = over(flat(body.shape, cutout.neck), blur(head.rgb, body.unit * 0.1), carried)
     lean = np.float32(jaw[0]) * np.clip(-rows / np.float32(max(-jaw[1], 0.3)), 0, 1)
     round_x = (columns - lean) / np.float32(half * 1.05)
-    cylinder = 1.04 - 0.15 * smoothstep(0.45, 1.05, np.abs(round_x)) - 0.09 * smoothstep(-0.2, 1.0, round_x)
+    cylinder = 1.04 - 0.15 * smoothstep(0.45, 1.05, np.abs(round_x)) - 0.05 * smoothstep(-0.2, 1.0, round_x)
     inside = np.maximum(smoothstep(-0.25, 0.0, rows), cylinder)
     skin = skin * np.asarray(inside, dtype=np.float32)[:, :, None]
     hollow = np.exp(-(((columns - 0.05 * body.turn) / 0.16) ** 2) - ((rows - 0.06) / 0.14) ** 2)
-    skin = darken(skin, hollow.astype(np.float32), 0.10)
+    skin = shade(skin, hollow.astype(np.float32), 0.10)
     for side in (-1.0, 1.0):
         tendon = np.abs(columns - lean - np.float32(side) * (np.float32(0.16) - rows * np.float32(0.40)))
-        skin = darken(skin, smoothstep(0.14, 0.0, tendon) * smoothstep(0.1, -0.4, rows), 0.05)
-    return over(canvas, skin, mask)
+        skin = shade(skin, smoothstep(0.14, 0.0, tendon) * smoothstep(0.1, -0.4, rows), 0.05)
+    return over(canvas, skin, mask), mask

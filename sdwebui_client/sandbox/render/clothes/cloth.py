@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..ops import Canvas, Colour, blur, darken, flat, noise, over
+from ..ops import Canvas, Colour, blur, noise, window
 
 LIGHT = (-0.48, -0.56, 0.68)
 """Direction to the key light: from the left, from above, from the front."""
+KNEE = np.float32(0.80)
+"""Brightness from which cloth rolls off towards white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def lay(
     rng: np.random.Generator,
     shadow: float = 0.0,
 ) -> Canvas:
-    """Lay a piece of cloth on the picture.
+    """Lay a piece of cloth on the picture, in place; the picture is returned.
 
     Args:
         canvas: the picture so far.
@@ -49,14 +51,23 @@ def lay(
         rng: for folds and weave.
         shadow: 0..1, how dark the shadow is that it casts around itself on what lies below.
     """
+    box = window(mask, unit * 0.45)
+    if box is None:
+        return canvas
+    area, piece = canvas[box], mask[box]
     if shadow > 0:
-        thrown = blur(_moved(mask, unit * 0.05, unit * 0.09), unit * 0.10)
-        canvas = darken(canvas, np.asarray(thrown * (1 - mask), dtype=np.float32), shadow)
-    light = _light(mask, fabric, unit, roundness, rng)
-    cloth = flat(canvas.shape[:2], fabric.colour) * light[:, :, None]
+        thrown = blur(_moved(piece, unit * 0.05, unit * 0.09), unit * 0.10)
+        area *= (1 - np.float32(shadow) * thrown * (1 - piece))[:, :, None]
+    light = _light(piece, fabric, unit, roundness, rng)
+    cloth = np.asarray(fabric.colour, dtype=np.float32) * light[:, :, None]
     if fabric.sheen > 0:
-        cloth = cloth + (fabric.sheen * np.maximum(light - 1.02, 0) ** 1.5)[:, :, None]
-    return over(canvas, np.clip(cloth, 0, 1).astype(np.float32), mask)
+        cloth += (np.float32(fabric.sheen) * np.maximum(light - np.float32(1.02), 0) ** 1.5)[:, :, None]
+    if max(fabric.colour) > 0.55:
+        # Highlights roll off instead of clipping, so that white cloth keeps its shape.
+        bright = np.maximum(cloth - KNEE, 0)
+        cloth = np.minimum(cloth, KNEE) + bright * (1.04 - KNEE) / (bright + (1.04 - KNEE))
+    area += (cloth - area) * piece[:, :, None]
+    return canvas
 
 
 def _moved(mask: Canvas, right: float, down: float) -> Canvas:
@@ -79,7 +90,7 @@ def _light(mask: Canvas, fabric: Fabric, unit: float, roundness: float, rng: np.
     slope_y = cv2.Sobel(bulge, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
     steep = np.sqrt(1 + slope_x**2 + slope_y**2)
     lit = (-slope_x * LIGHT[0] - slope_y * LIGHT[1] + LIGHT[2]) / steep
-    factor = 0.50 + 0.74 * np.clip(lit, 0, 1)
+    factor = 0.44 + 0.86 * np.clip(lit, 0, 1)
     shade = np.asarray(cv2.resize(factor, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
     if fabric.weave > 0:
         thread = rng.standard_normal((height, width), dtype=np.float32)

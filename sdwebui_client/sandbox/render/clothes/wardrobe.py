@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ops import Canvas, Colour, curve, darken, flat, over, rounded, scaled, smoothstep, stroke
+from ..ops import Canvas, Colour, curve, paint, rounded, scaled, shade, smoothstep, stroke
 from ..palette import Garment, Look
 from ..pose import Point
 from .body import Body, sleeves, trunk
@@ -21,6 +21,17 @@ def dress(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> C
     return CUTS[look.garment](canvas, body, look, rng)
 
 
+def fabric_of(look: Look) -> Fabric:
+    """Return the cloth the main garment is made of."""
+    kinds: dict[Garment, Fabric] = {
+        "suit": Fabric(look.garment_colour, folds=0.32, weave=0.8),
+        "shirt": Fabric(look.garment_colour, folds=0.85, weave=0.45, sheen=0.1),
+        "crew": Fabric(look.garment_colour, folds=0.55, weave=0.6, ribs=0.25),
+        "turtleneck": Fabric(look.garment_colour, folds=0.6, weave=0.8, ribs=0.2),
+    }
+    return kinds[look.garment]
+
+
 def _base(
     canvas: Canvas, body: Body, fabric: Fabric, rng: np.random.Generator, pad: float, opening: Canvas | None
 ) -> Canvas:
@@ -29,15 +40,14 @@ def _base(
     arms = sleeves(body, pad)
     outlines = [[body.area(arm.upper, soft=0.012), body.area(arm.fore, soft=0.012)] for arm in arms]
     hanging = [np.maximum(*pair) if arm.wrist is None else pair[0] for arm, pair in zip(arms, outlines, strict=True)]
-    whole = rounded(np.maximum(body.area(trunk(body, pad)), np.maximum(*hanging)), 0.16 * unit)
-    if opening is not None:
-        whole = whole * (1 - opening)
-    canvas = lay(canvas, np.asarray(whole, np.float32), fabric, unit=unit, roundness=1.3, rng=rng)
+    silhouette = rounded(np.maximum(body.area(trunk(body, pad)), np.maximum(*hanging)), 0.16 * unit)
+    whole = silhouette if opening is None else np.asarray(silhouette * (1 - opening), dtype=np.float32)
+    canvas = lay(canvas, whole, fabric, unit=unit, roundness=1.3, rng=rng)
     rows = (np.arange(body.shape[0], dtype=np.float32)[:, None] - np.float32(body.neck[1])) / np.float32(unit)
     for arm, sleeve in zip(arms, hanging, strict=True):
         # Only the hanging part reads as a sleeve of its own; at the shoulder it is one piece with the trunk.
-        fade = smoothstep(0.5, 2.4, rows - np.float32(max(body.left[1], body.right[1])))
-        piece = np.asarray(sleeve * fade, dtype=np.float32)
+        fade = smoothstep(0.5, 3.4, rows - np.float32(max(body.left[1], body.right[1])))
+        piece = np.asarray(np.minimum(sleeve, silhouette) * fade, dtype=np.float32)
         canvas = lay(canvas, piece, fabric, unit=unit, roundness=0.6, rng=rng, shadow=0.3)
     return canvas
 
@@ -52,7 +62,7 @@ def _piece(
 
 def _line(canvas: Canvas, body: Body, points: list[Point], width: float, colour: Colour, alpha: float) -> Canvas:
     thread = stroke(body.shape, body.px(curve(points)), max(width * body.unit, 1.0), 0.006 * body.unit)
-    return over(canvas, flat(body.shape, colour), np.asarray(thread * np.float32(alpha), dtype=np.float32))
+    return paint(canvas, colour, thread, alpha)
 
 
 def _button(canvas: Canvas, body: Body, x: float, y: float, radius: float, colour: Colour) -> Canvas:
@@ -60,13 +70,13 @@ def _button(canvas: Canvas, body: Body, x: float, y: float, radius: float, colou
         angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
         return [(x + size * float(np.cos(a)), y - lift + size * float(np.sin(a))) for a in angles]
 
-    canvas = darken(canvas, body.area(ring(radius * 1.25, -radius * 0.35), soft=0.02), 0.35)
-    canvas = over(canvas, flat(body.shape, colour), body.area(ring(radius, 0.0), soft=0.004))
-    return over(canvas, flat(body.shape, scaled(colour, 1.5)), body.area(ring(radius * 0.45, radius * 0.3), soft=0.02) * np.float32(0.4))
+    shade(canvas, body.area(ring(radius * 1.25, -radius * 0.35), soft=0.02), 0.35)
+    paint(canvas, colour, body.area(ring(radius, 0.0), soft=0.004))
+    return paint(canvas, scaled(colour, 1.5), body.area(ring(radius * 0.45, radius * 0.3), soft=0.02), 0.4)
 
 
 def _crew(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
-    fabric = Fabric(look.garment_colour, folds=0.55, weave=0.9, ribs=0.25)
+    fabric = fabric_of(look)
     half = body.neck_half + 0.04
     opening = [body.front(x, y) for x, y in ((-half, -0.95), (-half, -0.6), (-half * 0.72, -0.08), (0, 0.24))]
     opening += [body.front(x, y) for x, y in ((half * 0.72, -0.08), (half, -0.6), (half, -0.95), (0, -1.6))]
@@ -79,7 +89,7 @@ def _crew(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> C
 
 
 def _turtleneck(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
-    fabric = Fabric(look.garment_colour, folds=0.6, weave=0.8, ribs=0.2)
+    fabric = fabric_of(look)
     canvas = _base(canvas, body, fabric, rng, 0.06, None)
     half, jaw = body.neck_half + 0.05, body.jaw[0] * 0.6
     top = min(body.jaw[1] + 0.42, -0.75)
@@ -89,19 +99,30 @@ def _turtleneck(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator
         (jaw + half, top), (jaw + half * 0.5, top + 0.16), (jaw, top + 0.22), (jaw - half * 0.5, top + 0.16),
     ]  # fmt: skip
     ribbed = replace(fabric, ribs=1.1, folds=0.25)
-    return _piece(canvas, body, collar, ribbed, rng, roundness=0.75, shadow=0.5, smooth=True)
+    mask = rounded(body.area(collar), 0.05 * body.unit)
+    return lay(canvas, mask, ribbed, unit=body.unit, roundness=0.75, rng=rng, shadow=0.5)
 
 
 def _shirt_front(canvas: Canvas, body: Body, cloth: Fabric, rng: np.random.Generator, *, closed: bool) -> Canvas:
     """Draw the collar of a shirt; open at the top button unless a tie closes it."""
     half = body.neck_half
     tip, meet = (0.52, 0.62), (0.03, -0.02) if closed else (0.20, 0.16)
+    stiff = replace(cloth, folds=0.0)
     for side in (-1.0, 1.0):
         leaf = [
-            body.front(half - 0.02, -0.94, side), body.front(half * 0.74, -0.52, side), body.front(*meet, side),
-            body.front(*tip, side), body.front(half + 0.22, -0.22, side), body.front(half + 0.12, -0.66, side),
+            (half + 0.06, -0.97), (half - 0.06, -0.94), (half * 0.80, -0.56), meet, (meet[0] + 0.02, meet[1] + 0.06),
+            tip, (tip[0] + 0.04, tip[1] - 0.04), (half + 0.2, -0.24), (half + 0.2, -0.62),
         ]  # fmt: skip
-        canvas = _piece(canvas, body, leaf, replace(cloth, folds=0.0), rng, roundness=0.12, shadow=0.42)
+        canvas = _piece(canvas, body, [body.front(x, y, side) for x, y in leaf], stiff, rng, roundness=0.12, shadow=0.42)
+    return canvas
+
+
+def _stand(canvas: Canvas, body: Body, cloth: Fabric, rng: np.random.Generator) -> Canvas:
+    """Draw the part of a shirt that rises to the neck behind its collar."""
+    half = body.neck_half
+    for side in (-1.0, 1.0):
+        rise = [(half - 0.12, -0.92), (half + 0.06, -0.96), (half + 0.36, -0.66), (half + 0.9, 0.2), (half * 0.5, 0.0)]
+        canvas = _piece(canvas, body, [body.front(x, y, side) for x, y in rise], cloth, rng, roundness=0.5, shadow=0.0)
     return canvas
 
 
@@ -113,7 +134,8 @@ def _opening(body: Body, depth: float) -> Canvas:
 
 
 def _shirt(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
-    cloth = Fabric(look.garment_colour, folds=0.85, weave=0.45, sheen=0.1)
+    cloth = fabric_of(look)
+    canvas = _stand(canvas, body, cloth, rng)
     canvas = _base(canvas, body, cloth, rng, 0.05, _opening(body, 0.62))
     bottom = (body.shape[0] - body.neck[1]) / body.unit + 0.2
     dark = scaled(cloth.colour, 0.6)
@@ -126,7 +148,7 @@ def _shirt(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> 
 
 
 def _suit(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
-    wool = Fabric(look.garment_colour, folds=0.32, weave=0.8)
+    wool = fabric_of(look)
     linen = Fabric(look.shirt_colour, folds=0.35, weave=0.25)
     tie = look.tie_colour
     under = body.area([body.front(x, y) for x, y in ((-1.3, -0.6), (1.3, -0.6), (1.3, 1.5), (0.4, 3.6), (-0.4, 3.6), (-1.3, 1.5))], smooth=False)
