@@ -355,6 +355,7 @@ def lost_answer(verdict: Verdict, error: WebUIError, task_id: str) -> AnswerLost
     return AnswerLost(
         f"The answer of {task_id} is lost: {text} ({error.message})",
         safe_to_resend=safe,
+        server_gone=verdict is Verdict.UNREACHABLE,
         hint=hint,
         url=error.url,
         status=error.status,

@@ -101,11 +101,15 @@ class AnswerLost(TransportError):
         safe_to_resend: True when the job is known not to be running any more (it ended, or the server
             restarted);
             False when nobody could be asked: it may still be running.
+        server_gone: True when the server stopped answering altogether.
     """
 
-    def __init__(self, message: str, *, safe_to_resend: bool, **details: Any) -> None:
+    def __init__(
+        self, message: str, *, safe_to_resend: bool, server_gone: bool = False, **details: Any
+    ) -> None:
         super().__init__(message, **details)
         self.safe_to_resend = safe_to_resend
+        self.server_gone = server_gone
 
 
 class StatusError(WebUIError):
