@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .errors import BadInput
@@ -150,7 +150,7 @@ def connect(
         target: from `choose`.
         settings: the environment, for credentials and certificates.
         sandbox_models: the sandbox's models folder, if the sandbox is started.
-        models_dir: the real WebUI's models folder as this machine sees it (--models-dir).
+        models_dir: the models folder of a real WebUI as this machine sees it, or None.
         verify: TLS verification: False, or a CA file; None means the environment's.
 
     Raises:
@@ -179,8 +179,31 @@ def connect(
             )
             for address in target.addresses
         )
-        for webui in servers:
-            webui.capabilities()
+        told = {w.sandbox_info().get("models_dir") for w in _answering(servers) if w.capabilities().sandbox}
         yield Connection(
-            servers, sandbox=False, asked=bool(target.source), models_dir=models_dir or settings.models_dir
+            servers, sandbox=False, asked=bool(target.source), models_dir=_models_dir(told, models_dir)
         )
+
+
+def _answering(servers: Sequence[WebUI]) -> list[WebUI]:
+    """Those that answer; the recipe leaves out the others and says so. The first one's error if none does."""
+    from sdwebui_client import WebUIError
+
+    answering, errors = [], []
+    for webui in servers:
+        try:
+            webui.capabilities()
+        except WebUIError as error:
+            errors.append(error)
+        else:
+            answering.append(webui)
+    if not answering:
+        raise errors[0]
+    return answering
+
+
+def _models_dir(told: set[Any], given: Path | None) -> Path | None:
+    """Where a LoRA is published: a sandbox that was started by hand says where its models lie."""
+    if len(told) == 1 and Path(str(next(iter(told)))).is_dir():
+        return Path(str(next(iter(told))))
+    return given

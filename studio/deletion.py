@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,32 +86,29 @@ def _remove(entry: Path) -> None:
 def _published(
     folder: Path, record: dict[str, Any], models_dir: Path | None
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """The run's LoRA files outside its folder, and a word on each that is out of reach."""
-    lora = _lora_of(folder)
-    if record.get("own_lora") is False or not lora.get("name") or not lora.get("sha256"):
-        return (), ()  # none was trained, or it is somebody else's
+    """Copies of the run's LoRA files outside its folder, and a word on each that is out of reach.
+
+    The run keeps every file it published, so a LoRA the user named with --lora is never among them.
+    """
+    kept = {path.name: _sha256(path) for path in sorted((folder / runs.WORK / "lora").glob("*.safetensors"))}
     places = [Path(text) for text in (record.get("models_dir"), models_dir) if text]
     outside = [
         place for place in dict.fromkeys(places) if not place.resolve().is_relative_to(folder.resolve())
     ]
-    found = tuple(
-        path
-        for place in outside
-        for path in (place / "Lora").rglob(f"{lora['name']}.safetensors")
-        if hashlib.sha256(path.read_bytes()).hexdigest() == lora["sha256"]
-    )
-    if found or (places and not outside):
-        return found, ()
-    where = ", ".join(str(place) for place in outside) or "no models folder is known"
-    return (), (
-        f"The LoRA {lora['name']} was not found ({where}): delete it in the WebUI's models/Lora yourself.",
-    )
+    found: list[Path] = []
+    left: list[str] = []
+    for name, sha256 in kept.items():
+        copies = [
+            path for place in outside for path in (place / "Lora").rglob(name) if _sha256(path) == sha256
+        ]
+        found += copies
+        if not copies and (outside or not places):
+            where = ", ".join(str(place) for place in outside) or "no models folder is known"
+            left.append(
+                f"The LoRA {name} was not found ({where}): if a WebUI has it, delete it there yourself."
+            )
+    return tuple(found), tuple(left)
 
 
-def _lora_of(folder: Path) -> dict[str, Any]:
-    try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    lora = run.get("lora") if isinstance(run, dict) else None
-    return lora if isinstance(lora, dict) else {}
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -121,8 +121,17 @@ def _disk_check(group: str, folder: Path) -> Check:
     )
 
 
-def check_server(url: str, caps: Capabilities, models_dir: Path | None) -> list[Check]:
-    """Look at what a WebUI says about itself."""
+def check_server(
+    url: str, caps: Capabilities, models_dir: Path | None, lora: str | None = None
+) -> list[Check]:
+    """Look at what a WebUI says about itself.
+
+    Args:
+        url: its address.
+        caps: what it said.
+        models_dir: its models folder as this machine sees it, or None.
+        lora: a LoRA it is said to have, or None.
+    """
     group = f"WebUI {url}"
     flavour = "the sandbox, playing " if caps.sandbox else ""
     checks = [Check(group, "API", "ok", f"answers: {flavour}{caps.flavour} {caps.version}".rstrip())]
@@ -139,7 +148,7 @@ def check_server(url: str, caps: Capabilities, models_dir: Path | None) -> list[
         ("ADetailer models", caps.adetailer.models if caps.adetailer else ()),
     ):
         checks.append(Check(group, name, "ok" if found else "note", _listed(found)))
-    return [*checks, _models_dir_check(group, caps, models_dir)]
+    return [*checks, *_lora_checks(group, caps, models_dir, lora)]
 
 
 def _listed(names: Sequence[str], shown: int = 4) -> str:
@@ -149,46 +158,52 @@ def _listed(names: Sequence[str], shown: int = 4) -> str:
     return f"{len(names)}: {', '.join(names[:shown])}{more}"
 
 
-def _models_dir_check(group: str, caps: Capabilities, models_dir: Path | None) -> Check:
-    name = "models folder"
+def _lora_checks(group: str, caps: Capabilities, models_dir: Path | None, lora: str | None) -> list[Check]:
+    """How the person's LoRA gets there: it is there already, or it can be published."""
+    name = "the person's LoRA"
+    if lora is not None:
+        return []  # the preset's check names it, with near matches
     if caps.sandbox:
-        return Check(group, name, "ok", "the sandbox's own")
-    if models_dir is None:
-        return Check(
-            group,
-            name,
-            "note",
-            "not named: a LoRA cannot be published from here",
-            "--models-dir DIR (or SDWEBUI_MODELS_DIR), or --lora NAME for one the WebUI has already.",
+        return [Check(group, name, "ok", "a stand-in is made from the photos")]
+    advice = "Train one (sd-scripts, Kohya's GUI), copy it into models/Lora, and name it with --lora NAME."
+    checks = [Check(group, name, "note", "none named; this version trains none for a real WebUI", advice)]
+    if models_dir is not None and not (models_dir / "Lora").is_dir():
+        detail = f"{models_dir} has no folder Lora"
+        checks.append(
+            Check(group, "models folder", "missing", detail, "Name the WebUI's `models` folder itself.")
         )
-    lora = models_dir / "Lora"
-    if not lora.is_dir():
-        return Check(
-            group,
-            name,
-            "missing",
-            f"{models_dir} has no folder Lora",
-            "Name the WebUI's `models` folder itself.",
-        )
-    return Check(group, name, "ok", str(lora))
+    return checks
 
 
-def check_preset(url: str, preset: Preset, caps: Capabilities) -> list[Check]:
-    """Hold a preset against a WebUI: every sampler, model, extension, slot and upscaler it names."""
-    from stages.recipes.profile import preset_problems
+def check_preset(url: str, preset: Preset, caps: Capabilities, lora: str | None = None) -> list[Check]:
+    """Hold a preset against a WebUI: every sampler, model, extension, slot and upscaler it names.
 
+    Args:
+        url: the WebUI's address.
+        preset: the preset.
+        caps: what the WebUI said.
+        lora: a LoRA it is said to have; None takes it that one will be published.
+    """
+    from stages.recipes.profile import ProfileOptions, plan_profile
+
+    options = ProfileOptions(
+        photos_dir=Path(),
+        out_dir=Path(),
+        preset=preset,
+        name="doctor",
+        count=None,
+        seed=0,
+        lora=lora,
+        models_dir=None,
+        pose_from=None,
+    )
     group = f"Preset {preset.name} on {url}"
-    problems = preset_problems(preset, caps)
+    problems = [text for found in plan_profile(options, [caps]).problems.values() for text in found]
     if not problems:
         return [Check(group, "everything it names", "ok", "there")]
-    return [
-        Check(group, problem.what, "missing", problem.detail + _near(problem.near), problem.fix)
-        for problem in problems
-    ]
-
-
-def _near(names: Sequence[str]) -> str:
-    return f" (there is {', '.join(names)})" if names else ""
+    # A problem reads "what: detail; near match or advice".
+    parts = [problem.partition(": ") for problem in problems]
+    return [Check(group, what, "missing", detail or what) for what, _, detail in parts]
 
 
 def report(checks: Sequence[Check]) -> dict[str, Any]:

@@ -58,22 +58,21 @@ def check_out(out_dir: Path, photos_dir: Path) -> None:
         )
 
 
-def claim(out_dir: Path, photos_dir: Path, name: str, *, own_lora: bool, models_dir: Path | None) -> None:
+def claim(out_dir: Path, photos_dir: Path, name: str, *, models_dir: Path | None = None) -> None:
     """Make the folder and write down whose it is, and what deleting it has to reach.
 
     Args:
         out_dir: the run's folder.
         photos_dir: the person's photos.
         name: the run's name.
-        own_lora: whether the run trains a LoRA, as opposed to using one that was there.
-        models_dir: where that LoRA is published, if it is known yet.
+        models_dir: where its LoRA is published, once that is known.
 
     Raises:
         BadInput: it cannot be written.
     """
     path = out_dir / WORK / OWNER
     record = owner(out_dir) or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
-    record |= {"schema": SCHEMA, "photos": str(photos_dir.resolve()), "name": name, "own_lora": own_lora}
+    record |= {"schema": SCHEMA, "photos": str(photos_dir.resolve()), "name": name}
     if models_dir is not None:
         record["models_dir"] = str(models_dir.resolve())
     try:

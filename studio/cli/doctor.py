@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sdwebui_client.errors import WebUIError
+
 from ..connect import connect
+from ..doctor import Check, check_machine, check_preset, check_server, is_ready, report
 from ..errors import ExitCode, explain
 from ._options import WebUIOptions, read_webui_options, webui_options
 from ._state import make_console
@@ -17,7 +20,8 @@ from ._state import make_console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..doctor import Check
+    from sdwebui_client import WebUI
+    from stages.presets import Preset
 
 HELP = """Look whether everything the recipe needs is there.
 
@@ -40,17 +44,17 @@ MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "missing": ("MISSING
     metavar="NAME|FILE",
     help="Preset to hold against the WebUI; may be repeated. [default: that of make-profile]",
 )
+@click.option("--lora", metavar="NAME", help="See that the WebUI has this LoRA of the person.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
-def doctor(presets: tuple[str, ...], as_json: bool, **given: Any) -> int:
+def doctor(presets: tuple[str, ...], lora: str | None, as_json: bool, **given: Any) -> int:
     """Run every check, also after one failed."""
     from stages.presets import load_preset
 
-    from ..doctor import check_machine, is_ready, report
     from .make_profile import DEFAULT_PRESET
 
     options = read_webui_options(**given)
     loaded = [load_preset(name) for name in presets or (DEFAULT_PRESET,)]
-    checks = [*check_machine(Path("output")), *_server_checks(options, loaded)]
+    checks = [*check_machine(Path("output")), *_server_checks(options, loaded, lora)]
     if as_json:
         click.echo(json.dumps(report(checks), indent=2, ensure_ascii=False))
     else:
@@ -58,12 +62,8 @@ def doctor(presets: tuple[str, ...], as_json: bool, **given: Any) -> int:
     return ExitCode.DONE if is_ready(checks) else ExitCode.SERVER
 
 
-def _server_checks(options: WebUIOptions, presets: list[Any]) -> list[Check]:
+def _server_checks(options: WebUIOptions, presets: list[Preset], lora: str | None) -> list[Check]:
     """Checks of every WebUI asked for; one that does not answer is a finding, not the end."""
-    from sdwebui_client import WebUIError
-
-    from ..doctor import Check, check_preset, check_server
-
     checks: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="sdwebui-client-") as scratch:
         try:
@@ -75,16 +75,30 @@ def _server_checks(options: WebUIOptions, presets: list[Any]) -> list[Check]:
                 verify=options.verify,
             ) as connection:
                 for webui in connection.servers:
-                    caps = webui.capabilities()
-                    checks += check_server(webui.url, caps, connection.models_dir)
-                    for preset in presets:
-                        checks += check_preset(webui.url, preset, caps)
-        except WebUIError as error:
-            failure = explain(error)
-            assert failure is not None
-            where = error.url or ", ".join(address.url for address in options.target.addresses)
-            checks.append(Check(f"WebUI {where}", "API", "missing", failure.message, failure.hint))
+                    checks += _checks_of(webui, presets, models_dir=connection.models_dir, lora=lora)
+        except (WebUIError, ModuleNotFoundError) as error:
+            where = ", ".join(address.url for address in options.target.addresses) or "sandbox"
+            checks.append(_no_answer(where, error))
     return checks
+
+
+def _checks_of(
+    webui: WebUI, presets: list[Preset], *, models_dir: Path | None, lora: str | None
+) -> list[Check]:
+    try:
+        caps = webui.capabilities()
+    except WebUIError as error:
+        return [_no_answer(webui.url, error)]
+    checks = check_server(webui.url, caps, models_dir, lora)
+    for preset in presets:
+        checks += check_preset(webui.url, preset, caps, lora)
+    return checks
+
+
+def _no_answer(where: str, error: Exception) -> Check:
+    failure = explain(error)
+    message, hint = (failure.message, failure.hint) if failure else (str(error), "")
+    return Check(f"WebUI {where}", "API", "missing", message, hint)
 
 
 def _show(console: Console, checks: list[Check]) -> None:

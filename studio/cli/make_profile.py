@@ -195,10 +195,7 @@ def _log(state: State, asked: Asked, given: dict[str, Any]) -> Iterator[None]:
     elif given["dry_run"]:
         path = None
     else:
-        own_lora = asked.fields["lora"] is None
-        runs.claim(
-            asked.out_dir, asked.photos_dir, asked.name, own_lora=own_lora, models_dir=asked.webui.models_dir
-        )
+        runs.claim(asked.out_dir, asked.photos_dir, asked.name)
         path = asked.out_dir / runs.WORK / "log.txt"
     with state.logging_to(path, verbose=given["verbose"]):
         yield
@@ -220,6 +217,7 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
     cancel = CancelToken()
     started = time.monotonic()
     with _connected(display, asked.webui, asked.out_dir / runs.WORK / "sandbox") as connection:
+        runs.claim(asked.out_dir, asked.photos_dir, asked.name, models_dir=connection.models_dir)
         options = asked.profile_options(models_dir=connection.models_dir, consent_note=note)
         try:
             with interruptible(cancel.cancel, display.say):

@@ -25,9 +25,9 @@ def presets() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """The presets that come with the project."""
-    from stages.presets import list_presets, load_preset
+    from stages.presets import list_presets
 
-    found = [load_preset(name) for name in list_presets()]
+    found = list_presets()
     if as_json:
         rows = [
             {"name": p.name, "title": p.title, "family": p.family, "description": p.description}
@@ -54,15 +54,13 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
 def show(name: str, sets: tuple[str, ...], as_json: bool) -> None:
     """Print a preset with everything it inherits, as the recipe will see it."""
-    from stages.presets import load_preset
+    from stages.presets import dump_preset, load_preset
 
-    values = load_preset(name, sets=sets).model_dump(mode="json", by_alias=True)
+    preset = load_preset(name, sets=sets)
     if as_json:
-        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(preset.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False))
         return
-    import yaml
-
-    click.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110), nl=False)
+    click.echo(dump_preset(preset), nl=False)
 
 
 @presets.command(short_help="Check a preset of your own.")
@@ -79,8 +77,12 @@ def check(file: str, sets: tuple[str, ...]) -> None:
 
 
 @presets.command(short_help="Print the JSON Schema.")
-def schema() -> None:
-    """Print the JSON Schema, for an editor that completes and checks YAML while you type."""
-    from stages.presets import preset_schema
+@click.option(
+    "--resolved", is_flag=True, help="Of a resolved preset, as `presets show` prints and runs keep it."
+)
+def schema(resolved: bool) -> None:
+    """Print the JSON Schema of a preset file, for an editor that completes and checks YAML while you type."""
+    from stages.presets import preset_file_schema, preset_schema
 
-    click.echo(json.dumps(preset_schema(), indent=2, ensure_ascii=False))
+    found = preset_schema() if resolved else preset_file_schema()
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def sandbox(
     **given: Any,
 ) -> None:
     """Build the settings and serve."""
-    from sdwebui_client.sandbox import SandboxSettings, run_forever
+    from sdwebui_client.sandbox import SandboxServer, SandboxSettings
     from sdwebui_client.sandbox.settings import default_models_dir
 
     settings = SandboxSettings(
@@ -89,7 +90,13 @@ def sandbox(
         faults=tuple(parse_fault(text) for text in faults),
         **given,
     )
-    run_forever(settings)
+    with SandboxServer(settings) as server:
+        click.echo(f"SANDBOX, playing {settings.flavour}, at {server.url}; Ctrl-C ends it.")
+        click.echo(f"Its LoRAs lie in {settings.lora_dir}.")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            click.echo("\nStopped.")
 
 
 def parse_fault(text: str) -> Fault:

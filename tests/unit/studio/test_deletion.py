@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -31,11 +30,12 @@ def photos(tmp_path: Path) -> Path:
 
 def make_run(tmp_path: Path, photos: Path, *, own_lora: bool = True, models_dir: Path | None = None) -> Path:
     out = tmp_path / "output" / "alice"
-    claim(out, photos, "alice", own_lora=own_lora, models_dir=models_dir)
+    claim(out, photos, "alice", models_dir=models_dir)
     (out / "portraits").mkdir()
     (out / "portraits" / "1.png").write_bytes(b"x" * 1000)
-    lora = {"name": "alice", "sha256": hashlib.sha256(LORA).hexdigest(), "trainer": "sandbox"}
-    (out / "run.json").write_text(json.dumps({"lora": lora}))
+    if own_lora:
+        (out / WORK / "lora").mkdir()
+        (out / WORK / "lora" / "alice.safetensors").write_bytes(LORA)
     return out
 
 
@@ -77,13 +77,6 @@ def test_a_lora_the_user_named_stays(tmp_path: Path, photos: Path, models: Path)
 
 def test_a_lora_out_of_reach_is_said(tmp_path: Path, photos: Path) -> None:
     assert "yourself" in plan_deletion(make_run(tmp_path, photos), None).left[0]
-
-
-def test_an_unfinished_run_can_be_deleted(tmp_path: Path, photos: Path) -> None:
-    out = make_run(tmp_path, photos)
-    (out / "run.json").write_text('{"lora": ')
-    delete(plan_deletion(out, None))
-    assert not out.exists()
 
 
 @pytest.mark.parametrize("what", ["missing", "foreign", "file"])

@@ -16,7 +16,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def claimed(out: Path, photos: Path) -> None:
-    claim(out, photos, "alice", own_lora=True, models_dir=None)
+    claim(out, photos, "alice")
 
 
 def test_a_new_folder_is_claimed_and_known_again(tmp_path: Path, photos: Path) -> None:
@@ -26,13 +26,13 @@ def test_a_new_folder_is_claimed_and_known_again(tmp_path: Path, photos: Path) -
     check_out(out, photos)
     record = owner(out)
     assert record is not None
-    assert (record["name"], record["photos"], record["own_lora"]) == ("alice", str(photos), True)
+    assert (record["name"], record["photos"]) == ("alice", str(photos))
 
 
 def test_claiming_again_keeps_when_it_was_made(tmp_path: Path, photos: Path) -> None:
     claimed(tmp_path / "out", photos)
     first = owner(tmp_path / "out")
-    claim(tmp_path / "out", photos, "alice", own_lora=False, models_dir=tmp_path)
+    claim(tmp_path / "out", photos, "alice", models_dir=tmp_path)
     second = owner(tmp_path / "out")
     assert first is not None
     assert second is not None
