@@ -1,7 +1,7 @@
 """Runs stages: finds what is already there, makes what is not, says why, and keeps the result.
 
-A stage is described by a `StageCall` (what goes in) and done by a function that returns `Made` (what comes out). The
-key of a result is the hash of the call and, for a job of a server, of the server's identity.
+A stage is described by a `StageCall` (what goes in) and done by a function that returns `Made` (what comes
+out). The key of a result is the hash of the call and, for a job of a server, of the server's identity.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from sdwebui_client import CancelToken, Progress, WebUI
 
@@ -17,6 +17,7 @@ from .canonical import digest
 from .events import Listener, Note, StageDone, StageProgress, StageStarted
 from .explain import LastRun, why
 from .progress import Tracker
+from .servers import ServerSet, with_reported_model
 from .store import Record, Store
 
 CACHED = "cached"
@@ -78,19 +79,6 @@ class Outcome:
         return self.record.payload
 
 
-class Servers(Protocol):
-    """What the engine asks of the servers."""
-
-    def identities(self) -> tuple[dict[str, Any], ...]:
-        """What decides the pictures of each server: fingerprint, model, sandbox or not."""
-
-    def identity_of(self, webui: WebUI) -> dict[str, Any]:
-        """The same for one of them."""
-
-    def run(self, task: Callable[[WebUI], tuple[Made, dict[str, Any]]]) -> tuple[Made, dict[str, Any]]:
-        """Have a server do it; a dead server's work goes to another."""
-
-
 GenerateOn = Callable[[WebUI, Callable[[Progress], None]], Made]
 
 
@@ -128,7 +116,7 @@ class Engine:
         made = make()
         return self._keep(call, material, made, reason, time.monotonic() - started, generation=False)
 
-    def generate(self, call: StageCall, servers: Servers, generate: GenerateOn) -> Outcome:
+    def generate(self, call: StageCall, servers: ServerSet, generate: GenerateOn) -> Outcome:
         """A stage that is a job of one of the servers.
 
         A result of any server in the pool counts as found: which of them happens to be free must not matter.
@@ -149,7 +137,7 @@ class Engine:
         return self._keep(call, call.material(identity), made, reason, seconds, generation=True)
 
     def _on_server(
-        self, call: StageCall, servers: Servers, webui: WebUI, generate: GenerateOn
+        self, call: StageCall, servers: ServerSet, webui: WebUI, generate: GenerateOn
     ) -> tuple[Made, dict[str, Any]]:
         identity = servers.identity_of(webui)
 
@@ -158,7 +146,7 @@ class Engine:
             self.tracker.moved(call.shot, call.stage, progress.fraction)
 
         made = generate(webui, relay)
-        return made, identity
+        return made, with_reported_model(identity, made.payload.get("model_hash"))
 
     def _reason(self, call: StageCall, material: Mapping[str, Any]) -> str:
         damaged = self.store.was_here(digest(material))
@@ -192,9 +180,7 @@ class Engine:
         self._done(call, cached=False, reason=reason, seconds=seconds, generation=generation)
         return Outcome(call, record, cached=False, why=reason)
 
-    def _done(
-        self, call: StageCall, *, cached: bool, reason: str, seconds: float, generation: bool
-    ) -> None:
+    def _done(self, call: StageCall, *, cached: bool, reason: str, seconds: float, generation: bool) -> None:
         self.emit(StageDone(call.shot, call.stage, cached, reason, seconds, generation))
         if generation:
             self.tracker.finished(call.shot, call.stage, cached=cached, seconds=seconds)

@@ -1,10 +1,11 @@
 """What a running recipe tells whoever is watching.
 
-Events are plain frozen values. They reach the watcher one at a time (never from two threads at once), in the order in
-which things happened, and each carries what a progress bar needs: a shot's identifier, a stage's name, a fraction.
+Events are plain frozen values. They reach the watcher one at a time (never from two threads at once), in
+the order in which things happened, and each carries what a progress bar needs: a shot's identifier, a
+stage's name, a fraction.
 
-A *shot* is one picture on its way: `front-1` is the first candidate drawn for the pose `front`, `front-1-cool` is that
-candidate in the cool tone.
+A *shot* is one picture on its way: `front-1` is the first candidate drawn for the pose `front`,
+`front-1-cool` is that candidate in the cool tone.
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ class ServerChecked(Event):
     able: bool
     """Whether it can run every stage of the plan; one that cannot is left out when another can."""
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhotosProgress(Event):
+    """So many photos have been looked at; their verdicts come when all have."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from .errors import WorkFolderBusy
 class FolderLock:
     """Holds `path` for as long as the process lives.
 
-    The lock is the kernel's (`flock`): it ends with the process, however that dies, so nothing stale can be left and
-    nobody has to guess whether a noted process is still the same one. The file only says who holds it.
+    The lock is the kernel's (`flock`): it ends with the process, however that dies, so nothing stale can be
+    left and nobody has to guess whether a noted process is still the same one. The file only says who holds
+    it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -42,8 +42,8 @@ class FinishSettings:
 def finish(picture: EncodedImage, settings: FinishSettings) -> EncodedImage:
     """Grade and mark a picture.
 
-    The server's text chunks stay, its `parameters` among them. What the server wrote in a corner stays too: the grade
-    moves colours, not pixels.
+    The server's text chunks stay, its `parameters` among them. What the server wrote in a corner stays too:
+    the grade moves colours, not pixels.
 
     Args:
         picture: As the last generation stage left it.

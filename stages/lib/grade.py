@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-# How far -1 and +1 reach. Chosen on the portraits of the sandbox: at temperature ±0.5 a grey wall is visibly cool or
-# warm while skin stays skin.
+# How far -1 and +1 reach. Chosen on the portraits of the sandbox: at temperature ±0.5 a grey wall is
+# visibly cool or warm while skin stays skin.
 _RED_REACH, _BLUE_REACH, _GREEN_REACH = 0.22, 0.30, 0.12
 _CONTRAST_REACH, _LIFT_REACH = 0.35, 0.12
 _LUMA = (0.2126, 0.7152, 0.0722)

@@ -38,7 +38,8 @@ def add_text(picture: EncodedImage, texts: Mapping[str, str]) -> EncodedImage:
 
     Args:
         picture: A PNG.
-        texts: Keyword (1–79 Latin-1 characters) -> text. Keywords the picture has already are left as they are.
+        texts: Keyword (1–79 Latin-1 characters) -> text. Keywords the picture has already are left as they
+            are.
 
     Raises:
         ValueError: The picture is no PNG.

@@ -1,6 +1,7 @@
 """Looks at a picture: is there a sharp face in it, and how much is it the person's?
 
-ADetailer says nothing when it found no face and left the picture as it was, so this is also where the recipe finds out.
+ADetailer says nothing when it found no face and left the picture as it was, so this is also where the
+recipe finds out.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ STAGE = "score"
 VERSION = 1
 
 MIN_SHARPNESS = 8.0
-"""Below this a face is taken for blurred. `faces.Quality.sharpness` calls 15 blurred for photos; a generated face
-that fills a fifth of a 512 px picture is enlarged for the measurement and so gets about half."""
+"""Below this a face is taken for blurred. `faces.Quality.sharpness` calls 15 blurred for photos; a
+generated face that fills a fifth of a 512 px picture is enlarged for the measurement and so gets about
+half."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def score_picture(picture: EncodedImage, person: Person) -> Score:
     if likeness.face is None or likeness.distance is None:
         return Score(likeness=0.0, distance=None, sharpness=None, face_px=None, box=None)
     quality = measure_quality(image, likeness.face)
-    # Rounded: the numbers are written to files that must be the same on every run, and no decision hangs on more.
+    # Rounded: the numbers are written to files that must be the same on every run, and no decision hangs on
+    # more.
     return Score(
         likeness=round(float(likeness.score), 4),
         distance=round(float(likeness.distance), 4),

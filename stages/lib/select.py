@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from .score import MIN_SHARPNESS, Score
 
 CANDIDATE_SLACK = 0.15
-"""How far below `min_likeness` a first picture may be and still go on: the face pass of img2img can win a little, and
-an upscale costs more than everything before it."""
+"""How far below `min_likeness` a first picture may be and still go on: the face pass of img2img can win a
+little, and an upscale costs more than everything before it."""
 
 MAX_RETRIES = 3
 """Further candidates tried for a pose and tone, over all, when finished portraits are refused."""
@@ -26,8 +26,11 @@ class Slot:
     rank: int
 
 
-def plan_slots(poses: Sequence[str], tones: Sequence[str], *, keep: int, count: int | None) -> tuple[Slot, ...]:
-    """The portraits wanted, in order: every pose in every tone with its best candidate, then with the second best, …
+def plan_slots(
+    poses: Sequence[str], tones: Sequence[str], *, keep: int, count: int | None
+) -> tuple[Slot, ...]:
+    """The portraits wanted, in order: every pose in every tone with its best candidate, then with the
+    second best, …
 
     Args:
         poses: At least one.
@@ -43,7 +46,8 @@ def plan_slots(poses: Sequence[str], tones: Sequence[str], *, keep: int, count: 
     per_rank = [(pose, tone) for pose in poses for tone in tones]
     wanted = len(per_rank) * keep if count is None else count
     return tuple(
-        Slot(index + 1, *per_rank[index % len(per_rank)], rank=index // len(per_rank)) for index in range(wanted)
+        Slot(index + 1, *per_rank[index % len(per_rank)], rank=index // len(per_rank))
+        for index in range(wanted)
     )
 
 

@@ -1,18 +1,36 @@
-"""The profile recipe: a folder of photos in, studio portraits of that person out."""
+"""The profile recipe: a folder of photos in, studio portraits of that person out.
+
+    photos checked -> LoRA trained (or named) and published -> per pose candidates drawn and scored
+    -> the best toned, enlarged, graded and scored again -> the good ones delivered
+
+Running it again on the same folder resumes: every finished stage is found in the folder's store.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdwebui_client import CancelToken, Capabilities, WebUI, WebUIPool
+
+from ..events import Event
+from ..plan import Blueprint, PlannedRequest, check_server, poses_of
+from ..presets import Preset
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from ..lora import PersonLora
 
-    from sdwebui_client import CancelToken, Capabilities, WebUI, WebUIPool
-
-    from ..events import Event
-    from ..presets import Preset
+__all__ = [
+    "PlannedRequest",
+    "PlannedShot",
+    "ProfileOptions",
+    "ProfilePlan",
+    "RunResult",
+    "plan_profile",
+    "run_profile",
+]
 
 
 @dataclass(frozen=True)
@@ -23,10 +41,11 @@ class ProfileOptions:
     out_dir: Path
     preset: Preset
     name: str
+    """The person's, for the LoRA and the headings."""
     count: int | None
     """Portraits to deliver; None for every pose in every tone."""
     seed: int | None
-    """None draws one and keeps it, so that running again resumes."""
+    """0..2**32-1; None draws one and keeps it, so that running again resumes."""
     lora: str | None
     """A LoRA the servers already have; None trains one from the photos."""
     models_dir: Path | None
@@ -34,8 +53,9 @@ class ProfileOptions:
     pose_from: Path | None
     """A photo whose pose is used instead of the preset's poses, through the server's detector."""
     explain: bool = False
+    """Whoever listens shows `StageStarted.why` and `StageDone.why`; they are always sent."""
     subject: str | None = None
-    """"woman", "man", …: the word after the trigger in prompts."""
+    """"woman", "man", …: the word for the person in prompts; None = the preset's."""
     consent: str | None = None
     """The consent note that is kept in run.json."""
 
@@ -51,16 +71,6 @@ class PlannedShot:
 
 
 @dataclass(frozen=True)
-class PlannedRequest:
-    """One request as it would be sent, pictures summarised."""
-
-    stage: str
-    shot: str
-    path: str
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class ProfilePlan:
     """The whole run before it happens; made without network or disk."""
 
@@ -70,7 +80,7 @@ class ProfilePlan:
     generations: dict[str, int]
     """Jobs per stage."""
     problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Server URL -> what it lacks, each with what to do. A server without problems is not listed."""
+    """Server -> what it lacks, each with what to do. A server without problems is not listed."""
 
     @property
     def total_generations(self) -> int:
@@ -89,9 +99,72 @@ class RunResult:
     rejected: tuple[dict[str, Any], ...]
 
 
-def plan_profile(options: ProfileOptions, caps_list: Sequence[Capabilities]) -> ProfilePlan:
-    """Work out every shot, request and problem without touching a server."""
-    raise NotImplementedError
+def blueprint_of(
+    options: ProfileOptions,
+    caps_list: Sequence[Capabilities],
+    *,
+    lora: PersonLora | None = None,
+    seed: int | None = None,
+) -> Blueprint:
+    """What the options come to on these servers.
+
+    Args:
+        options: What was asked for.
+        caps_list: What the servers can do.
+        lora: The person's, once it is there.
+        seed: The run's, once it is drawn.
+
+    Raises:
+        ValueError: `count` is below 1.
+        prompt_library.PromptError: The preset names what the library does not have.
+    """
+    from ..lib.select import plan_slots
+    from ..lib.upscale import choose_upscaler
+    from ..lora import planned_name
+    from ..texts import Texts
+
+    preset = options.preset
+    poses = poses_of(preset, from_photo=options.pose_from is not None)
+    listed = [set(caps.lora_names()) for caps in caps_list]
+    texts = Texts(
+        preset=preset,
+        lora_name=lora.name if lora else options.lora or planned_name(options.name, preset),
+        trigger=preset.train.trigger,
+        subject=options.subject or preset.subject,
+        # A LoRA of the mix is used when every server has it: portraits of one run should not differ.
+        available_loras=set.intersection(*listed) if listed else None,
+    )
+    return Blueprint(
+        preset=preset,
+        texts=texts,
+        slots=plan_slots(poses, preset.tones, keep=preset.keep, count=options.count),
+        upscaler=choose_upscaler(preset.upscale, caps_list) if preset.upscale else "",
+        seed=options.seed if seed is None else seed,  # type: ignore[arg-type]
+    )
+
+
+def plan_profile(
+    options: ProfileOptions, caps_list: Sequence[Capabilities], *, urls: Sequence[str] | None = None
+) -> ProfilePlan:
+    """Work out every shot, request and problem without touching a server.
+
+    Args:
+        options: What was asked for. Without a seed the requests show one of 0.
+        caps_list: What each server can do.
+        urls: How to call the servers in `problems`; "server 1 (a1111 v1.10.1)" when left out.
+    """
+    blueprint = blueprint_of(options, caps_list, seed=options.seed or 0)
+    names = urls or [
+        f"server {number} ({caps.flavour} {caps.version})".replace(" )", ")")
+        for number, caps in enumerate(caps_list, start=1)
+    ]
+    checks = [check_server(blueprint, caps, lora_will_come=options.lora is None) for caps in caps_list]
+    return ProfilePlan(
+        shots=tuple(PlannedShot(slot.number, slot.pose, slot.tone, slot.rank) for slot in blueprint.slots),
+        requests=max((check.requests for check in checks), key=len, default=()),
+        generations=blueprint.generations(),
+        problems={name: check.problems for name, check in zip(names, checks, strict=True) if check.problems},
+    )
 
 
 def run_profile(
@@ -101,5 +174,24 @@ def run_profile(
     on_event: Callable[[Event], None],
     cancel: CancelToken | None = None,
 ) -> RunResult:
-    """Run the recipe; running it again resumes."""
-    raise NotImplementedError
+    """Run the recipe; running it again resumes.
+
+    Args:
+        options: What was asked for.
+        servers: The WebUIs; those that lack something are left out when others can do it.
+        on_event: Told everything that happens, one event at a time, from whichever thread.
+        cancel: Ends the run from another thread; what is finished stays.
+
+    Returns:
+        What was delivered; at least one portrait.
+
+    Raises:
+        StagesError: See `stages.errors`: the plan cannot be done (`PlanError`), the folder is in use
+            (`WorkFolderBusy`), nothing was good enough (`LikenessNotReached`), …
+        train_lora.TrainError: The photos or the LoRA.
+        WebUIError: A server.
+        KeyboardInterrupt: Ctrl-C; our jobs were interrupted first.
+    """
+    from ._profile_run import ProfileRun
+
+    return ProfileRun(options, servers, on_event=on_event, cancel=cancel or CancelToken()).go()

@@ -54,7 +54,7 @@ def test_a_removed_parameter_is_named_with_its_old_value() -> None:
 
 
 def test_long_texts_and_long_lists_are_shortened() -> None:
-    params = {name: "x" * 200 for name in "abcde"}
+    params = dict.fromkeys("abcde", "x" * 200)
     said = why(_now(params={}), _now(params=params))
     assert "and 2 more" in said
     assert len(said) < 400

@@ -25,7 +25,11 @@ with FolderLock(Path(sys.argv[1])):
 
 def test_a_second_run_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
     path = tmp_path / ".work" / "lock"
-    with FolderLock(path), pytest.raises(WorkFolderBusy, match=f"process {os.getpid()}") as caught, FolderLock(path):
+    with (
+        FolderLock(path),
+        pytest.raises(WorkFolderBusy, match=f"process {os.getpid()}") as caught,
+        FolderLock(path),
+    ):
         pass
     assert caught.value.pid == os.getpid()
     assert str(tmp_path) in caught.value.message
@@ -41,7 +45,9 @@ def test_it_can_be_taken_again_after_it_was_let_go(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / ".work" / "lock"
-    holder = subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE, cwd=Path.cwd())
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE, cwd=Path.cwd()
+    )
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline().strip() == b"held"

@@ -96,9 +96,7 @@ def test_events_reach_the_watcher_one_at_a_time() -> None:
         inside -= 1
 
     announce = Announcer(listener)
-    threads = [
-        threading.Thread(target=lambda: [announce(Note("x")) for _ in range(200)]) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: [announce(Note("x")) for _ in range(200)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -54,10 +54,15 @@ def test_an_impossible_count_is_refused(count: int) -> None:
 
 
 @given(
-    poses=st.integers(1, 6), tones=st.integers(1, 4), keep=st.integers(1, 4), count=st.none() | st.integers(1, 60)
+    poses=st.integers(1, 6),
+    tones=st.integers(1, 4),
+    keep=st.integers(1, 4),
+    count=st.none() | st.integers(1, 60),
 )
 def test_slots_are_even_and_numbered(poses: int, tones: int, keep: int, count: int | None) -> None:
-    slots = plan_slots([f"p{i}" for i in range(poses)], [f"t{i}" for i in range(tones)], keep=keep, count=count)
+    slots = plan_slots(
+        [f"p{i}" for i in range(poses)], [f"t{i}" for i in range(tones)], keep=keep, count=count
+    )
     assert len(slots) == (count if count is not None else poses * tones * keep)
     assert [slot.number for slot in slots] == list(range(1, len(slots) + 1))
     per_lane = Counter((slot.pose, slot.tone) for slot in slots)

@@ -119,7 +119,9 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
     assert Store(tmp_path).find(kept) is not None
 
 
-def test_other_errors_of_the_disk_are_not_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_of_the_disk_are_not_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store(tmp_path)
 
     def broken(descriptor: int) -> None:
@@ -155,7 +157,8 @@ def test_canonical_json_refuses_what_is_no_json() -> None:
 
 
 def test_drawn_numbers_are_fixed_and_32_bit() -> None:
-    # The value is written down: a seed that changed between versions would make every stored picture unfindable.
+    # The value is written down: a seed that changed between versions would make every stored picture
+    # unfindable.
     assert draw_number(42, "front", 0) == draw_number(42, "front", 0) == 2647473336
     numbers = {draw_number(42, "front", index) for index in range(200)}
     assert len(numbers) == 200

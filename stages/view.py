@@ -1,0 +1,222 @@
+"""Gathers what the report shows: small pictures out of the store and out of the person's photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sdwebui_client import EncodedImage
+from train_lora import PhotoSet
+
+from .deliver import Delivery, RunFacts
+from .director import Session
+from .engine import Engine, Outcome
+from .lib._optional import require
+from .report import (
+    LARGE_PX,
+    CandidateView,
+    EffectView,
+    PhotoView,
+    PortraitView,
+    PoseView,
+    RejectedView,
+    ReportView,
+    StageView,
+    thumbnail,
+)
+from .shots import Candidate
+
+_TITLES = {
+    "txt2img": "txt2img: drawn",
+    "img2img": "img2img: toned",
+    "upscale": "upscale: enlarged",
+    "finish": "finish: graded",
+}
+_PHOTO_PX = 220
+
+Thumb = Callable[[str, int], str]
+
+
+def report_view(
+    engine: Engine,
+    facts: RunFacts,
+    photos: PhotoSet,
+    session: Session,
+    delivered: Sequence[Delivery],
+    *,
+    skeletons: Mapping[str, EncodedImage],
+    titles: Mapping[str, str],
+) -> ReportView:
+    """Put the page's content together.
+
+    Args:
+        engine: Its store has the pictures.
+        facts: The run as a whole.
+        photos: The person's.
+        session: Every shot.
+        delivered: What is in the folder.
+        skeletons: Pose -> what ControlNet was given.
+        titles: Pose or tone -> its title for people.
+    """
+    made: dict[tuple[str, int], str] = {}
+
+    def thumb(sha256: str, longest_px: int = 360) -> str:
+        if (sha256, longest_px) not in made:
+            picture = EncodedImage(engine.store.get(sha256))
+            made[sha256, longest_px] = thumbnail(picture.open(), longest_px)
+        return made[sha256, longest_px]
+
+    nearest = thumbnail(photos.best.open(), 360) if photos.accepted else None
+    return ReportView(
+        title=facts.title,
+        sandbox=facts.sandbox,
+        facts=_facts(facts, photos, session, delivered),
+        min_likeness=facts.min_likeness,
+        photos=_photos(photos),
+        portraits=tuple(_portrait(entry, thumb, nearest, titles) for entry in delivered),
+        poses=_poses(session, delivered, thumb, skeletons, titles),
+        rejected=tuple(
+            RejectedView(shot.shot, thumb(shot.sha256, 360), shot.score.likeness, shot.refused)
+            for shot in session.finished
+            if shot.refused is not None
+        ),
+        notes=_notes(session),
+        preset_yaml=facts.preset_yaml,
+    )
+
+
+def _facts(
+    facts: RunFacts, photos: PhotoSet, session: Session, delivered: Sequence[Delivery]
+) -> tuple[tuple[str, str], ...]:
+    webui, lora = facts.webui, facts.lora
+    drawn = sum(len(shots) for shots in session.candidates.values())
+    kind = "sandbox playing " if facts.sandbox else ""
+    return (
+        ("Delivered", f"{len(delivered)} of {len(delivered) + len(session.unfilled)} portraits"),
+        ("Drawn first", f"{drawn} pictures"),
+        ("Photos used", f"{len(photos.accepted)} of {len(photos.photos)}"),
+        ("LoRA", f"{lora.name} ({lora.trainer})"),
+        ("WebUI", f"{kind}{webui['flavour']} {webui['version']}".strip()),
+        ("Preset", facts.preset_name),
+        ("Seed", str(facts.seed)),
+    )
+
+
+def _notes(session: Session) -> tuple[str, ...]:
+    return tuple(
+        f"No picture was good enough for {slot.pose} in {slot.tone}; it is left out."
+        for slot in session.unfilled
+    )
+
+
+def _photos(photos: PhotoSet) -> tuple[PhotoView, ...]:
+    by_file = {photo.file: photo for photo in photos.accepted}
+    views = []
+    for verdict in photos.photos:
+        photo = by_file.get(verdict.file)
+        small = thumbnail(photo.open(), _PHOTO_PX) if photo else _refused_thumb(photos, verdict)
+        views.append(PhotoView(verdict.file, verdict.accepted, verdict.reason, small))
+    return tuple(views)
+
+
+def _refused_thumb(photos: PhotoSet, verdict: Any) -> str | None:
+    """A refused photo as it is, when it can be shown without risk: a small ordinary picture."""
+    if verdict.width is None or verdict.width * verdict.height > 64_000_000:
+        return None
+    pil = require("PIL.Image", "pillow")
+    ops = require("PIL.ImageOps", "pillow")
+    try:
+        with pil.open(photos.folder / verdict.file) as image:
+            return thumbnail(ops.exif_transpose(image), _PHOTO_PX)
+    except (OSError, ValueError, SyntaxError):
+        # Refused because it is damaged, or a format only the photo reader knows: the reason says enough.
+        return None
+
+
+def _portrait(entry: Delivery, thumb: Thumb, nearest: str | None, titles: Mapping[str, str]) -> PortraitView:
+    shot, last = entry.shot, entry.shot.steps[-1]
+    return PortraitView(
+        file=entry.file,
+        title=f"{titles.get(shot.pose, shot.pose)}, {titles.get(shot.tone, shot.tone)}",
+        thumb=thumb(shot.sha256, LARGE_PX),
+        size=_size(last),
+        likeness=shot.score.likeness,
+        distance=shot.score.distance,
+        seed=shot.candidate.seed,
+        nearest_photo=nearest,
+        stages=tuple(_stage(step, thumb) for step in shot.steps),
+    )
+
+
+def _size(step: Outcome) -> str:
+    return f"{step.payload['width']} × {step.payload['height']}"
+
+
+def _stage(step: Outcome, thumb: Thumb) -> StageView:
+    name = step.call.stage
+    return StageView(
+        title=_TITLES.get(name, name),
+        thumb=thumb(step.sha256, 360),
+        size=_size(step),
+        settings=_settings(step),
+        effects=tuple(
+            EffectView(effect["effect"], effect["status"], effect["evidence"])
+            for effect in step.payload.get("evidence", ())
+        ),
+    )
+
+
+def _settings(step: Outcome) -> tuple[tuple[str, str], ...]:
+    """Parameters as label and text, what is not set left out."""
+    rows = []
+    for name, value in step.call.params.items():
+        if value in (None, "", [], {}) or name in ("infotext", "description"):
+            continue
+        rows.append((name.replace("_", " "), _text(value)))
+    if "model_name" in step.payload:
+        model = f"{step.payload['model_name']} [{step.payload['model_hash']}]"
+        rows.append(("model reported", model))
+    return tuple(rows)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(item)}" for name, item in value.items() if item not in (None, ""))
+    if isinstance(value, (list, tuple)):
+        return " · ".join(_text(item) for item in value)
+    return str(value)
+
+
+def _poses(
+    session: Session,
+    delivered: Sequence[Delivery],
+    thumb: Thumb,
+    skeletons: Mapping[str, EncodedImage],
+    titles: Mapping[str, str],
+) -> tuple[PoseView, ...]:
+    used = {entry.shot.candidate.shot for entry in delivered}
+    tried = {shot.candidate.shot for shot in session.finished}
+    views = []
+    for pose, shots in session.candidates.items():
+        skeleton = thumbnail(skeletons[pose].open(), 360) if pose in skeletons else None
+        candidates = tuple(_candidate(shot, thumb, used=used, tried=tried) for shot in shots)
+        views.append(PoseView(titles.get(pose, pose), skeleton, candidates))
+    return tuple(views)
+
+
+def _candidate(shot: Candidate, thumb: Thumb, *, used: set[str], tried: set[str]) -> CandidateView:
+    if shot.shot in used:
+        note = "went on"
+    elif shot.refused is not None:
+        note = shot.refused
+    else:
+        note = "went on, and was not delivered" if shot.shot in tried else "another was better"
+    return CandidateView(
+        shot=shot.shot,
+        thumb=thumb(shot.drawn.sha256, 360),
+        likeness=shot.score.likeness,
+        distance=shot.score.distance,
+        seed=shot.seed,
+        chosen=shot.shot in used,
+        note=note,
+    )
