@@ -67,13 +67,27 @@ def prepare(
     context = make_context(endpoint, request, script)
     groups = group_units(units)
     refuse(_problems(request, groups, script, caps, context), doing=endpoint)
-    payload = _payload(request, groups, script, caps)
+    return assemble(request, groups, script, caps, context)
+
+
+def assemble(
+    request: GenerationRequest,
+    groups: dict[str, list[Unit]],
+    script: Script | None,
+    caps: Capabilities,
+    context: Context,
+) -> Prepared:
+    """Return the payload and the expectations without asking whether the server can do it.
+
+    Raises:
+        ValueError: A script's arguments cannot be rendered for this server.
+    """
     pictures = _picture_count(request, script)
     return Prepared(
-        payload=payload,
-        path=PATHS[endpoint],
+        payload=_payload(request, groups, script, caps),
+        path=PATHS[context.endpoint],
         expectations=tuple(_expectations(request, groups, script, caps, context, pictures)),
-        endpoint=endpoint,
+        endpoint=context.endpoint,
         pictures=pictures,
         final=1 if isinstance(script, UltimateSDUpscale) and pictures == 2 else None,
     )
@@ -191,12 +205,14 @@ def _expectations(
     if pictures:
         found.append(PictureCount(pictures))
     found += _model_expectations(request, caps)
-    if not _skips(groups):
+    if request.infotext is not None:
+        found.append(Unverifiable("infotext", "its settings replace fields of the request"))
+    elif not _skips(groups):
         found += _sampling_expectations(request, caps)
     size = _size(request, context)
     if script is not None:
         found += script.expectations(caps, context=context, size=size)
-    elif pictures:
+    elif pictures and request.infotext is None:
         own = context.init_image.size if _skips(groups) and context.init_image else size
         found.append(PictureSize((own,)))
     hashes = caps.options.get("lora_add_hashes_to_infotext") is not False
@@ -229,7 +245,8 @@ def _sampling_expectations(request: GenerationRequest, caps: Capabilities) -> li
     if request.sampler_name is not None:
         found.append(Reported("sampler", "sampler_name", frozenset({request.sampler_name})))
     if request.scheduler is not None:
-        label = str(resolve.scheduler(caps, request.scheduler))
+        found_label = resolve.scheduler(caps, request.scheduler)
+        label = request.scheduler if isinstance(found_label, Problem) else found_label
         # "Automatic" becomes the sampler's own schedule, which is then what the infotext shows (recorded:
         # e01i).
         if label.casefold() != "automatic":
@@ -263,7 +280,7 @@ def _model_expectations(request: GenerationRequest, caps: Capabilities) -> list[
 def _checkpoint_expectations(caps: Capabilities, text: str) -> list[Expectation]:
     entry = resolve.checkpoint(caps, text)
     if isinstance(entry, Problem):
-        return []
+        return [Reported("checkpoint", "sd_model_name", frozenset({text}))]
     found: list[Expectation] = [
         Reported("checkpoint", "sd_model_name", frozenset({entry.model_name, entry.stem}))
     ]
