@@ -1,4 +1,4 @@
-"""Recorded exchanges as the client sees them: capabilities probed from them, requests typed again, answers with pictures."""
+"""Recorded exchanges as the client sees them: probed, typed again, answers with pictures of the stated size."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ class Verdict:
     refused: str
     """Why nothing would have been sent; empty when it would have."""
     effects: tuple[Effect, ...] = ()
-    """What it would have found in the answer, had it been sent all the same (a catalogue may be out of date)."""
+    """What the answer would have shown, had it been sent all the same (a catalogue may be out of date)."""
     result: GenerationResult | None = None
 
     def status(self, name: str) -> str:
