@@ -173,12 +173,30 @@ def _decode_pillow(kind: str, data: bytes, limits: PhotoLimits) -> tuple[Image.I
         _check_size(size, limits.max_jpeg_pixels)
         # The JPEG decoder can give a half, quarter or eighth directly, never holding the whole picture.
         image.draft(image.mode, (limits.working_px, limits.working_px))
-    else:
-        image = (PngImagePlugin.PngImageFile if kind == "PNG" else WebPImagePlugin.WebPImageFile)(stream)
+    elif kind == "PNG":
+        image = PngImagePlugin.PngImageFile(stream)
         size = image.size
         _check_size(size, limits.max_pixels)
+    else:
+        # Opening a WebP already makes room for its pixels (Pillow 13.0.0, WebPImagePlugin).
+        size = _webp_size(data)
+        _check_size(size, limits.max_pixels)
+        image = WebPImagePlugin.WebPImageFile(stream)
     image.load()
     return image, size
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height from a WebP's header (RFC 9649, section 2.5 to 2.7)."""
+    chunk = data[12:16]
+    if chunk == b"VP8X" and len(data) >= 30:
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if chunk == b"VP8L" and len(data) >= 25:
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if chunk == b"VP8 " and len(data) >= 30:
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    raise Refused("damaged")
 
 
 def _decode_heif(data: bytes, limits: PhotoLimits) -> Image.Image:

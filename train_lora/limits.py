@@ -52,8 +52,9 @@ class PhotoLimits:
     max_yaw_deg: float = 50.0
     """Turn of the head above which a photo is not used, degrees."""
 
-    max_outside: float = 0.2
-    """Share of the face's box that may lie outside the picture, 0..1."""
+    min_edge_room: float = 0.2
+    """Room between eyes, nose or mouth and the picture's edge below which the face is cut off, in eye
+    distances."""
 
     near_duplicate_bits: int = 6
     """Differing bits (of 64) of the perceptual hash up to which two pictures are the same one."""

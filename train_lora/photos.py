@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+_SIDECARS = (".aae", ".xmp", ".md")
+"""Edits that phones and photo programs keep beside a photo, and notes about the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,9 @@ def load_photos(
 ) -> PhotoSet:
     """Check every photo of a folder.
 
-    One bad file never stops the others. Hidden files and what systems leave behind (Thumbs.db) are passed
-    over; anything else gets a verdict. Whose photos they are is decided by the set itself: the person most
-    photos agree on.
+    One bad file never stops the others. Hidden files, what systems leave behind (Thumbs.db) and sidecars
+    are passed over; anything else gets a verdict. Whose photos they are is decided by the set itself: the
+    person most photos agree on.
 
     Args:
         folder: Where the photos lie; folders inside it are not looked into.
@@ -185,7 +187,7 @@ def load_photos(
 
 
 def list_files(folder: Path) -> list[Path]:
-    """What lies in a folder, in a fixed order, without hidden files and what systems leave behind.
+    """What lies in a folder, in a fixed order, without hidden files, system files and sidecars.
 
     Raises:
         PhotosError: It is missing, not a folder, or may not be read.
@@ -203,8 +205,13 @@ def list_files(folder: Path) -> list[Path]:
         raise PhotosError(
             f"The folder {folder} cannot be read: {error.strerror}.", "Check its permissions."
         ) from error
-    seen = [name for name in names if not name.startswith(".") and name.lower() not in _SYSTEM_FILES]
+    seen = [name for name in names if not _is_passed_over(name)]
     return [folder / name for name in sorted(seen, key=lambda name: (name.casefold(), name))]
+
+
+def _is_passed_over(name: str) -> bool:
+    lower = name.lower()
+    return lower.startswith(".") or lower in _SYSTEM_FILES or lower.endswith(_SIDECARS)
 
 
 def _check(path: Path, number: int, limits: PhotoLimits) -> Screened | PhotoVerdict:

@@ -104,7 +104,7 @@ def turn(image: Image.Image, degrees: int) -> Image.Image:
 def _check_face(face: Face, quality: Quality, size: tuple[int, int], limits: PhotoLimits) -> None:
     if face.height < limits.min_face_px:
         raise Refused("face_too_small", face_px=round(face.height), min_face_px=round(limits.min_face_px))
-    if _outside(face, size) > limits.max_outside:
+    if _edge_room(face, size) < limits.min_edge_room:
         raise Refused("face_cut_off")
     if quality.brightness < limits.min_brightness:
         raise Refused("too_dark")
@@ -117,11 +117,13 @@ def _check_face(face: Face, quality: Quality, size: tuple[int, int], limits: Pho
         raise Refused("blurred")
 
 
-def _outside(face: Face, size: tuple[int, int]) -> float:
-    """Share of the face's box that lies outside the picture."""
-    x0, y0, x1, y1 = face.box
-    inside = max(0.0, min(x1, size[0]) - max(x0, 0.0)) * max(0.0, min(y1, size[1]) - max(y0, 0.0))
-    return 1.0 - inside / max(face.area, 1e-6)
+def _edge_room(face: Face, size: tuple[int, int]) -> float:
+    """Distance of the eyes, nose and mouth from the picture's edge, in `Face.span`; negative outside.
+
+    The detector fits its box into the picture, so a box at the edge says little; eyes and mouth do not move.
+    """
+    nearest = min(min(x, y, size[0] - x, size[1] - y) for x, y in face.landmarks)
+    return nearest / max(face.span, 1e-6)
 
 
 def _picture_hash(image: Image.Image) -> int:
