@@ -22,7 +22,7 @@ from tests.recorded import FLAVOURS, openapi, recordings  # noqa: E402
 
 TARGET = ROOT / "sdwebui_client" / "sandbox" / "data"
 LIVE = (
-    "/sdapi/v1/progress", "/internal/pending-tasks", "/internal/sysinfo", "/app_id", "/user", "/queue/status",
+    "/sdapi/v1/progress", "/internal/pending-tasks", "/internal/sysinfo",
     "/sdapi/v1/loras", "/sdapi/v1/lora?", "/sdapi/v1/loaded-loras", "/sdapi/v1/history", "/sdapi/v1/status",
     "/openapi.json", "/docs", "/startup-events",
 )  # fmt: skip
@@ -41,7 +41,15 @@ def catalogue(flavour: str) -> dict[str, Any]:
         if not skipped and case.status in (200, 500):
             answers[case.path] = {"status": case.status, "body": case.body}
     document = {k: v for k, v in openapi(flavour).items() if k != "name"}
-    return {"flavour": flavour, "answers": answers, "openapi": document}
+    return {"flavour": flavour, "answers": answers, "sha256": checkpoint_hashes(), "openapi": document}
+
+
+def checkpoint_hashes() -> dict[str, str]:
+    """Model name -> SHA-256: a server shows it only once it has loaded the file, so every list of every one is looked at."""
+    cases = [case for flavour in FLAVOURS for case in recordings(flavour).values() if case.is_exchange]
+    lists = [case.body for case in cases if case.path.endswith("/sd-models")]
+    items = [item for listed in lists if isinstance(listed, list) for item in listed]
+    return {item["model_name"]: item["sha256"] for item in items if item.get("sha256")}
 
 
 def packed(flavour: str) -> bytes:

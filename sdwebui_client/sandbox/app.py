@@ -97,13 +97,14 @@ def _handlers(sandbox: Sandbox) -> dict[Any, Callable[[Request, Any], Any]]:
     async def invalid(_request: Request, error: errors.Invalid) -> Response:
         return errors.invalid(flavour, error)
 
-    async def undrawable(_request: Request, error: RenderError) -> Response:
-        return errors.crash(flavour, errors.Crash("RenderError", str(error)))
+    async def unexpected(_request: Request, error: Exception) -> Response:
+        return errors.crash(flavour, errors.Crash(type(error).__name__, str(error)))
 
     return {
         HTTPException: http,
         errors.ApiError: api,
         errors.Crash: crash,
         errors.Invalid: invalid,
-        RenderError: undrawable,
+        RenderError: unexpected,
+        Exception: unexpected,
     }

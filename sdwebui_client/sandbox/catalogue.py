@@ -109,9 +109,7 @@ class Catalogue:
             return [Checkpoint(name, f"{folder}/{name}.safetensors", _fake_hash(name)) for name in names]
         if self.portrait:
             return [Checkpoint(name, f"models/{name}", "") for name in _portrait()["sdnext_checkpoints"]]
-        known = {
-            c["model_name"]: c["sha256"] for c in _recorded("a1111")["answers"]["/sdapi/v1/sd-models"]["body"]
-        }
+        known = _recorded(self.flavour)["sha256"]
         return [
             Checkpoint(
                 item["model_name"], item["filename"], known.get(item["model_name"], ""), item["config"]

@@ -27,7 +27,7 @@ def add(routes: Routes, sandbox: Sandbox) -> None:
         extension = _extension(path)
         if "?" in path or path in _OWN or (extension is not None and not sandbox.catalogue.has(extension)):
             continue
-        if path.startswith("/internal") and sandbox.settings.nowebui:
+        if sandbox.settings.nowebui and not path.startswith(("/sdapi/", "/controlnet/", "/adetailer/")):
             continue
         routes.get(path, _listing(path), extension=extension is not None)
     routes.get("/sdapi/v1/options", get_options)
@@ -71,7 +71,7 @@ async def set_options(call: Call) -> None:
         if checkpoint is None and name is not None:
             raise Crash("RuntimeError", f"model {name!r} not found")
         if checkpoint is not None and sandbox.flavour != "forge":
-            sandbox.loaded = checkpoint
+            sandbox.load(checkpoint)
             values = {**values, "sd_model_checkpoint": sandbox.title(checkpoint)}
     for key, value in values.items():
         sandbox.options.set(key, value)

@@ -27,6 +27,8 @@ PLAIN = {
     "reference_only",
 }
 """Preprocessors that hand the picture on (or work inside the sampler)."""
+MISSING_WEIGHTS = ("URLError", "<urlopen error [Errno -2] Name or service not known>")
+"""What a preprocessor fails with whose weights cannot be downloaded (A1111; Forge's and reForge's is a ConnectionError)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +94,23 @@ def _apply_forge(
     """Forge and reForge: every exception is swallowed, names must be exact, reForge never shows a map."""
     modules = catalogue.answer("/controlnet/module_list")["module_list"]
     models = catalogue.answer("/controlnet/model_list")["model_list"]
-    entries: dict[str, str] = {}
     controls, maps = [], []
     units = [read_forge(arg, strict_resize=catalogue.flavour == "reforge") for arg in args]
-    for index, unit in enumerate(unit for unit in units if unit is not None and unit.enabled):
-        try:
-            picture = _picture(unit, init)
-        except Rejected:
-            # A picture that cannot be read ends the whole script before anything is written (recorded: e07d, e07m).
-            return Applied({})
-        entries[f"ControlNet {index}"] = unit.text_forge()
-        if picture is None or unit.module not in modules:
-            continue
-        seen = _try(unit, picture, size, real_pose)
+    enabled = [unit for unit in units if unit is not None and unit.enabled]
+    try:
+        pictures = [_picture(unit, init) for unit in enabled]
+    except Rejected:
+        # A picture that cannot be read ends the whole script before anything is written (recorded: e07d, e07m).
+        return Applied({})
+    reforge = catalogue.flavour == "reforge"
+    entries = {f"ControlNet {i}": unit.text_forge(parsed=reforge) for i, unit in enumerate(enabled)}
+    for unit, picture in zip(enabled, pictures, strict=True):
+        usable = (
+            picture is not None and unit.module in modules and unit.resize_mode in unit.known_resize_modes
+        )
+        seen = _try(unit, picture, size, real_pose) if usable and picture is not None else None
         if seen is None:
-            continue
+            break  # an exception in one unit ends the loop over them; what ran before it stays (recorded: p05h, pf05i3)
         if unit.model in models and unit.model != "None":
             controls.append(Control(kind_of(unit.model), seen, min(unit.weight, 2.0)))
         if unit.save_detected_map and catalogue.flavour == "forge":
@@ -192,7 +196,7 @@ def preprocess(
         return np.zeros_like(_scaled(picture, resolution))  # nothing found: a black map (recorded: p18i)
     if real_pose and "openpose" in module:
         return portrait(*_scaled(picture, resolution).shape[1::-1])
-    raise Crash("URLError", "<urlopen error [Errno -2] Name or service not known>")
+    raise Crash(*MISSING_WEIGHTS)
 
 
 def _scaled(picture: Picture, resolution: int) -> Picture:

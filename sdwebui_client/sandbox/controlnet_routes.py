@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import controlnet, skeleton
-from .errors import ApiError
+from .errors import ApiError, Crash
 from .pictures import decode_base64, encode, to_rgb
 from .plan import check_size
 from .state import Sandbox
@@ -47,17 +47,15 @@ def _shown_names(sandbox: Sandbox) -> set[str]:
 def _detect(sandbox: Sandbox, body: dict[str, Any], pictures: list[Any]) -> dict[str, Any]:
     resolution = int(body["controlnet_processor_res"])
     low, high = float(body["controlnet_threshold_a"]), float(body["controlnet_threshold_b"])
-    found = [
-        controlnet.preprocess(
-            body["controlnet_module"],
-            picture,
-            resolution if resolution > 0 else 512,
-            low,
-            high,
-            real_pose=sandbox.catalogue.portrait,
-        )
-        for picture in pictures
-    ]
+    resolution = resolution if resolution > 0 else 512
+    pose = sandbox.catalogue.portrait
+    module = body["controlnet_module"]
+    try:
+        found = [
+            controlnet.preprocess(module, item, resolution, low, high, real_pose=pose) for item in pictures
+        ]
+    except Crash as error:
+        raise error if sandbox.flavour == "a1111" else Crash("ConnectionError", error.text) from error
     sandbox.generations["detect"] += len(found)
     return {"images": [encode(item, None) for item in found], "info": "Success"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import struct
 import threading
@@ -107,7 +108,7 @@ class FaultLayer:
             await self._app(scope, receive, send)
             return
         fault = self._sandbox.faults.take(scope["path"]) if scope["method"] != "OPTIONS" else None
-        scope.setdefault("state", {})["fault"] = fault
+        scope.setdefault("state", {}).update(fault=fault, abort=functools.partial(_reset, receive))
         marked = _Marked(send)
         if fault is None or (fault.kind in IN_JOB and scope["path"] in GENERATION):
             await self._app(scope, receive, marked)

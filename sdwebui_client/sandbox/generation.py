@@ -82,7 +82,7 @@ class Job:
             report = Report(sandbox, plan, checkpoint)
             pictures = self._draw_all(plan)
         # The pictures are encoded with the options as they are now: samples_format is restored already, or has leaked.
-        return report.answer(self.body, pictures)
+        return report.answer(body, pictures)
 
     def _fail_or_hang(self) -> None:
         if self.fault is None:

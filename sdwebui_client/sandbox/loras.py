@@ -106,6 +106,14 @@ class LoraShelf:
         found = (read_lora(path) for path in sorted(self._folder.rglob("*.safetensors")))
         self._files = {file.name: file for file in found if file is not None}
 
+    def _discover(self) -> None:
+        """Look for new files; they come last until the next refresh (recorded: p10k)."""
+        known = self._files
+        self.refresh()
+        fresh = self._files
+        order = [*(name for name in known if name in fresh), *(name for name in fresh if name not in known)]
+        self._files = {name: fresh[name] for name in order}
+
     @property
     def files(self) -> tuple[LoraFile, ...]:
         """As of the last refresh."""
@@ -126,7 +134,7 @@ class LoraShelf:
         """
         tags = [body.split(":") for kind, body in _TAG.findall(prompt) if kind == "lora"]
         if any(self.find(parts[0]) is None for parts in tags):
-            self.refresh()
+            self._discover()
         uses: list[LoraUse] = []
         for name, *weights in tags:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,12 +15,15 @@ class Options:
     Only keys that were saved once (`saved`, the config.json) are restored after a job: the others leak and stay.
     """
 
-    def __init__(self, defaults: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    def __init__(
+        self, defaults: Mapping[str, Any], saved: Mapping[str, Any], *, hidden: Iterable[str] = ()
+    ) -> None:
         self._defaults = dict(defaults)
+        self._hidden = frozenset(hidden)
         self.saved: dict[str, Any] = dict(saved)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._defaults
+        return key in self._defaults or key in self._hidden
 
     def get(self, key: str) -> Any:
         """The value in force."""
@@ -39,7 +42,7 @@ class Options:
         Raises:
             Crash: an unknown key.
         """
-        if key not in self._defaults:
+        if key not in self:
             raise Crash("KeyError", repr(key))
         self.saved[key] = value
 

@@ -290,8 +290,6 @@ def _forge_maps(plan: GenerationPlan, maps: tuple[Picture, ...]) -> tuple[Pictur
 def _hires(sandbox: Sandbox, body: dict[str, Any]) -> tuple[int, int] | None:
     if not body.get("enable_hr"):
         return None
-    if sandbox.flavour == "forge" and body.get("hr_additional_modules") is None:
-        raise Crash("TypeError", "argument of type 'NoneType' is not iterable")
     name = body.get("hr_upscaler")
     known = {
         *sandbox.catalogue.names("/sdapi/v1/upscalers"),
@@ -299,6 +297,8 @@ def _hires(sandbox: Sandbox, body: dict[str, Any]) -> tuple[int, int] | None:
     }
     if name is not None and name not in known:
         raise Crash("Exception", f"could not find upscaler named {name}")
+    if sandbox.flavour == "forge" and body.get("hr_additional_modules") is None:
+        raise Crash("TypeError", "argument of type 'NoneType' is not iterable")
     if body.get("denoising_strength") is None:
         raise Crash("TypeError", "'>' not supported between instances of 'NoneType' and 'int'")
     width, height = int(body.get("hr_resize_x") or 0), int(body.get("hr_resize_y") or 0)
@@ -386,7 +386,9 @@ _FROM_INFOTEXT = {
     "Size-1": "width",
     "Size-2": "height",
     "Denoising strength": "denoising_strength",
-    "Clip skip": None,
+    "Hires checkpoint": "hr_checkpoint_name",
+    "Hires sampler": "hr_sampler_name",
+    "Hires schedule type": "hr_scheduler",
 }
 
 
@@ -394,10 +396,10 @@ def with_infotext(body: dict[str, Any], given: frozenset[str]) -> dict[str, Any]
     """Fill what the request left out from its `infotext` field (recorded: e10g)."""
     if not body.get("infotext"):
         return body
-    values = infotext.parse(str(body["infotext"]))
-    merged = dict(body)
+    values = infotext.DEFAULTS | infotext.parse(str(body["infotext"]))
+    merged = {**body, "override_settings": body.get("override_settings") or {}}
     for name, key in _FROM_INFOTEXT.items():
-        if key is not None and key not in given and name in values:
+        if key not in given and name in values:
             old = body.get(key)
             try:
                 merged[key] = type(old)(values[name]) if isinstance(old, int | float) else values[name]

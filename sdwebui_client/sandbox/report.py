@@ -34,6 +34,12 @@ class Report:
         vae = sandbox.options.get("sd_vae")
         # Forge takes its VAE from forge_additional_modules; sd_vae does nothing there.
         self._vae = vae if vae in sandbox.catalogue.vaes and sandbox.flavour != "forge" else None
+        self._forge_modules = self._modules()
+        # Forge writes the infotext a second time, into an alpha channel of pictures it saves.
+        self._alpha = (
+            sandbox.flavour in ("forge", "reforge")
+            and sandbox.options.get("stealth_pnginfo_option") != "None"
+        )
         self._count = plan.batch_size * plan.n_iter
 
     def infotext(self, index: int) -> str:
@@ -57,8 +63,26 @@ class Report:
             "ENSD": self._ensd,
         }
         entries |= plan.entries
-        entries["Version"] = self._sandbox.version
+        entries |= {"Version": self._sandbox.version, **self._forge_modules}
         return infotext.compose(plan.prompt, plan.negative_prompt, entries)
+
+    def _denoising(self) -> float | None:
+        """A seams fix leaves its own value behind (recorded: p09e)."""
+        upscale = self._plan.upscale
+        if upscale is not None and upscale.seams_denoise is not None:
+            return upscale.seams_denoise
+        return self._plan.denoising_strength
+
+    def _modules(self) -> dict[str, str]:
+        """Forge names its additional modules after the version; what it does not know it ignores."""
+        given = (
+            self._sandbox.options.get("forge_additional_modules")
+            if self._sandbox.flavour == "forge"
+            else None
+        )
+        names = [str(item).replace("\\", "/").rsplit("/", 1)[-1] for item in given or ()]
+        known = [name.rpartition(".")[0] for name in names if name in self._sandbox.catalogue.vaes]
+        return {f"Module {index + 1}": name for index, name in enumerate(known)}
 
     def _seed(self, seed: int, index: int) -> int:
         return seed if self._plan.body.get("subseed_strength") else seed + index
@@ -88,8 +112,12 @@ class Report:
         images: list[str] = []
         if plan.body.get("send_images", True):
             image_format = str(self._sandbox.options.get("samples_format") or "png")
-            alpha = saved and self._sandbox.flavour in ("forge", "reforge")
-            images = [encode(pic, text, image_format=image_format, alpha=alpha) for text, pic in shown]
+            images = [
+                encode(
+                    pic, text, image_format=image_format, alpha=self._alpha and (saved or index < copies - 1)
+                )
+                for index, (text, pic) in enumerate(shown)
+            ]
             images += [encode(item, None, image_format=image_format) for item in plan.control.maps]
         info = self._info(first, [text for text, _ in shown])
         return {
@@ -136,7 +164,7 @@ class Report:
             "sd_vae_hash": self._vae_hash(),
             "seed_resize_from_w": body.get("seed_resize_from_w", -1),
             "seed_resize_from_h": body.get("seed_resize_from_h", -1),
-            "denoising_strength": plan.denoising_strength,
+            "denoising_strength": self._denoising(),
             "extra_generation_params": plan.entries,
             "index_of_first_image": first,
             "infotexts": texts,

@@ -40,8 +40,20 @@ class Sandbox:
         self.lock = threading.Lock()
         self.on_restart: Callable[[float], None] | None = None
         self.on_stop: Callable[[], None] | None = None
-        self._hashed: set[str] = set()
+        self.hashed: set[str] = set()
+        """Model names of the checkpoints whose hash is known."""
+        self.forget_hashes()
         self.reset()
+
+    def forget_hashes(self) -> None:
+        """Know the hashes a fresh start knows: A1111's and reForge's of what they load at once, Forge's of nothing.
+
+        The portrait set-up has been used before and knows them all.
+        """
+        known = self.catalogue.checkpoints
+        if not self.catalogue.portrait:
+            known = known[:1] if self.flavour != "forge" else ()
+        self.hashed = {item.model_name for item in known}
 
     def reset(self) -> None:
         """Begin anew, as after a restart: the files on disk and the saved options stay."""
@@ -49,7 +61,11 @@ class Sandbox:
         self.tasks = Tasks()
         self.started = time.monotonic()
         saved = getattr(self, "options", None)
-        self.options = Options(self._default_options(), saved.saved if saved else self._first_options())
+        self.options = Options(
+            self._default_options(),
+            saved.saved if saved else self.first_options(),
+            hidden=self._hidden_options(),
+        )
         self.loaded: Checkpoint | None = self.catalogue.checkpoints[0] if self.catalogue.checkpoints else None
         self.loras.refresh()
 
@@ -57,11 +73,18 @@ class Sandbox:
         defaults = dict(self.catalogue.answer("/sdapi/v1/options"))
         first = self.catalogue.checkpoints[0] if self.catalogue.checkpoints else None
         defaults["sd_model_checkpoint"] = self.title(first) if first else None
-        defaults["sd_checkpoint_hash"] = first.sha256 if first else ""
+        defaults["sd_checkpoint_hash"] = first.sha256 if first and self.is_hashed(first) else ""
         return defaults
 
-    def _first_options(self) -> dict[str, Any]:
+    def _hidden_options(self) -> set[str]:
+        """Options that can be set although GET /options does not show them: extensions' own (recorded: g08)."""
+        return {str(hint["name"]) for hint in self.catalogue.answer("/internal/quicksettings-hint") or ()}
+
+    def first_options(self) -> dict[str, Any]:
+        """What a fresh config.json holds."""
         first = self.catalogue.checkpoints[0] if self.catalogue.checkpoints else None
+        if self.flavour == "reforge":
+            return {"sd_model_checkpoint": None}  # names none until one is chosen (recorded: get_options)
         return {"sd_model_checkpoint": self.title(first)} if first else {}
 
     def restart(self, seconds: float) -> None:
@@ -95,8 +118,8 @@ class Sandbox:
         return checkpoint.title if self.is_hashed(checkpoint) else checkpoint.file
 
     def is_hashed(self, checkpoint: Checkpoint) -> bool:
-        """Whether the list shows a checkpoint's hash: Forge computes it when it loads the file (recorded)."""
-        return self.flavour != "forge" or checkpoint.model_name in self._hashed
+        """Whether the list shows a checkpoint's hash: it is computed when the file is loaded first (recorded)."""
+        return checkpoint.model_name in self.hashed
 
     def checkpoint(self, name: Any) -> Checkpoint | None:
         """Find a checkpoint by title, model name, file name, short hash or SHA-256, exactly as written (q03 recorded)."""
@@ -124,9 +147,15 @@ class Sandbox:
             chosen = self.catalogue.checkpoints[0]
         if chosen is None:
             raise _no_checkpoint(self)
-        self.loaded = chosen
-        self._hashed.add(chosen.model_name)
+        self.load(chosen)
         return chosen
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Load a checkpoint; its hash is known from now on."""
+        if checkpoint != self.loaded or not self.is_hashed(checkpoint):
+            self.hashed.add(checkpoint.model_name)
+            self.options.saved["sd_checkpoint_hash"] = checkpoint.sha256
+        self.loaded = checkpoint
 
 
 def _no_checkpoint(sandbox: Sandbox) -> Crash:

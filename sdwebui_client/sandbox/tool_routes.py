@@ -122,7 +122,11 @@ async def png_info(call: Call) -> dict[str, Any]:
     image = decode_base64(str(body["image"]).strip())
     text = read_infotext(image)
     values = infotext.parse(text)
-    return {"info": text, "items": {}, "parameters": {**infotext.DEFAULTS, **values}}
+    defaults = infotext.DEFAULTS
+    if call.sandbox.flavour == "forge":
+        defaults = {**defaults, "Hires VAE/TE": ["Use same choices"]}
+        values.pop("Model", None)  # recorded: only its hash is given
+    return {"info": text, "items": {}, "parameters": {**defaults, **values}}
 
 
 async def interrogate(call: Call) -> dict[str, str]:

@@ -66,9 +66,20 @@ class ControlUnit:
             }
         )
 
-    def text_forge(self) -> str:
-        """The unit in Forge's and reForge's infotext: defaults are enumeration members, the rest is as sent."""
+    @property
+    def known_resize_modes(self) -> tuple[Any, ...]:
+        """What Forge makes a resize mode of: the names, the older names, the old API's numbers."""
+        return (*RESIZE_MODES, *_RESIZE_ALIASES, 0, 1, 2)
+
+    def text_forge(self, *, parsed: bool) -> str:
+        """The unit in Forge's and reForge's infotext.
+
+        Args:
+            parsed: reForge writes the enumeration members it read; Forge repeats what was sent.
+        """
         given = self.given
+        if parsed:
+            given = {**given, "resize_mode": self._resize_member(), "control_mode": self._control_member()}
         entries: dict[str, Any] = {
             "Module": given.get("module", "None"),
             "Model": given.get("model", "None"),
@@ -90,6 +101,17 @@ class ControlUnit:
             "Hr Option": given.get("hr_option", "HiResFixOption.BOTH"),
         }
         return _joined(entries)
+
+    def _resize_member(self) -> str:
+        members = {"Just Resize": "RESIZE", "Resize and Fill": "OUTER_FIT", 0: "RESIZE", 2: "OUTER_FIT"}
+        mode = _RESIZE_ALIASES.get(self.resize_mode, self.resize_mode)
+        return f"ResizeMode.{members.get(mode, 'INNER_FIT')}"
+
+    def _control_member(self) -> str:
+        """Text is ignored, whatever it says; the old API's numbers are read (recorded: pf05n)."""
+        members = {1: "PROMPT", 2: "CONTROL"}
+        number = self.control_mode if isinstance(self.control_mode, int) else 0
+        return f"ControlMode.{members.get(number, 'BALANCED')}"
 
 
 def _joined(entries: dict[str, Any]) -> str:

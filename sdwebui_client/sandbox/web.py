@@ -84,8 +84,10 @@ class Routes:
             auth.check(self._sandbox.settings, request)
             try:
                 result = await handler(Call(self._sandbox, self._validator, request))
-            except JobKilled as error:
-                raise ConnectionAbortedError(str(error)) from error
+            except JobKilled:
+                # A server that goes away closes the connection without an answer (recorded: j13).
+                request.scope["state"]["abort"]()
+                return Response(status_code=503)
             return result if isinstance(result, Response) else JSONResponse(result)
 
         return endpoint
