@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from stages.events import Overall, StageDone, StageProgress, StageStarted, TrainingProgress
+    from stages.events import (
+        Overall,
+        PhotosProgress,
+        StageDone,
+        StageProgress,
+        StageStarted,
+        TrainingProgress,
+    )
 
 NARROW = 70
 """Below this many columns the bars shrink and the words are cut."""
@@ -20,6 +27,9 @@ NARROW = 70
 
 class Bars(Protocol):
     """What moves while a run goes on."""
+
+    def photos(self, event: PhotosProgress) -> None:
+        """Another photo was looked at."""
 
     def training(self, event: TrainingProgress) -> None:
         """The LoRA's training moved."""
@@ -68,6 +78,13 @@ class LiveBars:
         )
         self._tasks: dict[str, TaskID] = {}
         self._closed = False
+
+    def photos(self, event: PhotosProgress) -> None:
+        """Count the photos."""
+        share = event.done / max(1, event.total)
+        self._show("photos", f"looking at photo {event.done} of {event.total}", share, "")
+        if event.done >= event.total:
+            self._drop("photos")
 
     def training(self, event: TrainingProgress) -> None:
         """Show the loss beside the bar."""
@@ -132,6 +149,11 @@ class PlainBars:
         self._training_said = -1.0
         self._overall: Overall | None = None
 
+    def photos(self, event: PhotosProgress) -> None:
+        """A line for the first, so that a large folder is not silent."""
+        if event.done <= 1:
+            self._say(f"looking at {event.total} files …")
+
     def training(self, event: TrainingProgress) -> None:
         """A line every quarter."""
         quarter = int(event.fraction * 4) / 4
@@ -177,4 +199,5 @@ class PlainBars:
 
 
 def _training_note(event: TrainingProgress) -> str:
-    return "  ".join(part for part in (event.message, time_left(event.eta_s)) if part)
+    left = time_left(event.eta_s) if event.fraction < 1 else ""
+    return "  ".join(part for part in (event.message, left) if part)

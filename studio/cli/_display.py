@@ -32,10 +32,12 @@ class Display:
         self._bars: Bars = make_bars(console)
         self._explain = explain
         self._photos: list[ev.PhotoChecked] = []
+        self._left_out: list[ev.ServerChecked] = []
         self._cached = 0
         self._handlers: dict[type[ev.Event], Callable[[Any], None]] = {
             ev.Note: self._note,
             ev.ServerChecked: self._server,
+            ev.PhotosProgress: self._photos_begin,
             ev.PhotoChecked: self._photos.append,
             ev.PhotosDone: self._photos_done,
             ev.TrainingProgress: self._bars.training,
@@ -47,7 +49,7 @@ class Display:
             ev.StageDone: self._done,
             ev.ShotScored: self._scored,
             ev.ShotRejected: self._rejected,
-            ev.Delivered: self._delivered,
+            ev.Delivered: lambda _: None,  # the table at the end names them all
             ev.Overall: self._bars.overall,
         }
 
@@ -55,6 +57,10 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away; what is printed from here on stays."""
         self._bars.close()
 
     def __call__(self, event: ev.Event) -> None:
@@ -94,10 +100,20 @@ class Display:
         self.say(event.text, style="yellow")
 
     def _server(self, event: ev.ServerChecked) -> None:
-        what = "the sandbox" if event.sandbox else f"{event.flavour} {event.version}".strip()
-        self.say(f"{event.url}: {what}" + ("" if event.able else ", left out:"))
-        for problem in event.problems:
-            self.say(f"  - {problem}", style="yellow")
+        if event.able:
+            what = "the sandbox" if event.sandbox else f"{event.flavour} {event.version}".strip()
+            self.say(f"{event.url}: {what}")
+        else:
+            # If no other server is able either, the error that follows lists the same.
+            self._left_out.append(event)
+
+    def _photos_begin(self, event: ev.PhotosProgress) -> None:
+        for server in self._left_out:
+            self.say(f"{server.url} is left out:", style="yellow")
+            for problem in server.problems:
+                self.say(f"  - {problem}", style="yellow")
+        self._left_out.clear()
+        self._bars.photos(event)
 
     def _photos_done(self, event: ev.PhotosDone) -> None:
         self.show_photos()
@@ -133,13 +149,10 @@ class Display:
 
     def _scored(self, event: ev.ShotScored) -> None:
         raw = "no face found" if event.distance is None else f"distance {event.distance:.3f}"
-        self.say(f"  {event.shot}: likeness {event.likeness:.2f} after {event.stage} ({raw})")
+        self.say(f"  {event.shot}: likeness {event.likeness:.2f} ({raw}; {event.stage})")
 
     def _rejected(self, event: ev.ShotRejected) -> None:
         self.say(f"  {event.shot}: not used: {event.reason}", style="dim")
-
-    def _delivered(self, event: ev.Delivered) -> None:
-        self.say(f"  {event.file}: {event.pose}, {event.tone}, likeness {event.likeness:.2f}", style="green")
 
     def summary(self, run: dict[str, Any], out_dir: Path, seconds: float) -> None:
         """Name the folder and, for each portrait, its likeness."""

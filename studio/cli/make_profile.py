@@ -223,7 +223,7 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
             with interruptible(cancel.cancel, display.say):
                 result = run_profile(options, connection.servers, on_event=display, cancel=cancel)
         except BaseException as error:
-            _say_how_to_go_on(state, display, error)
+            _after_the_fall(state, display, error)
             raise
     display.summary(result.run, result.out_dir, time.monotonic() - started)
     if as_json:
@@ -231,11 +231,15 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
     return ExitCode.DONE
 
 
-def _say_how_to_go_on(state: State, display: Display, error: BaseException) -> None:
+def _after_the_fall(state: State, display: Display, error: BaseException) -> None:
+    """What to show before the error itself."""
     from sdwebui_client import Cancelled
+    from train_lora import PhotosError, TrainCancelled
 
-    display.__exit__()
-    if isinstance(error, Cancelled | KeyboardInterrupt):
+    display.close()
+    if isinstance(error, PhotosError):
+        display.show_photos()
+    if isinstance(error, Cancelled | TrainCancelled | KeyboardInterrupt):
         display.say("\nInterrupted. What is finished is kept; run it again to continue:", style="bold")
         display.say(f"    {state.again()}")
 
@@ -252,7 +256,8 @@ def _dry_run(display: Display, asked: Asked, *, as_json: bool) -> int:
         _connected(display, asked.webui, Path(scratch) / "models") as connection,
     ):
         options = asked.profile_options(models_dir=connection.models_dir, consent_note=None)
-        plan = plan_profile(options, [webui.capabilities() for webui in connection.servers])
+        servers = connection.servers
+        plan = plan_profile(options, [w.capabilities() for w in servers], urls=[w.url for w in servers])
     if as_json:
         click.echo(json.dumps(plan_json(plan), indent=2, ensure_ascii=False))
     else:

@@ -28,6 +28,8 @@ def feed(display: Display) -> None:
     """A whole run, as the recipe reports one."""
     for event in (
         ev.ServerChecked("http://gpu", "a1111", "v1.10.1", False, True),
+        ev.PhotosProgress(1, 2),
+        ev.PhotosProgress(2, 2),
         ev.PhotoChecked("one.jpg", True, "One clear face.", "", 1, 2),
         ev.PhotoChecked("[two].jpg", False, "No face was found.", "Use a photo with the whole face.", 2, 2),
         ev.PhotosDone(1, 1),
@@ -156,3 +158,12 @@ def test_live_bars_show_stage_and_time_left_and_go_away() -> None:
     bars.close()
     bars.moved(ev.StageProgress("front-1", "upscale", Progress("upscaling", 0.6)))
     assert screen.file.getvalue().endswith("\x1b[?25h") or "\x1b[?25h" in screen.file.getvalue()
+
+
+def test_a_server_that_is_left_out_is_told_once_the_run_goes_on_without_it() -> None:
+    with Display(console()) as display:
+        display(ev.ServerChecked("http://a", "a1111", "v1", False, False, ("no ControlNet",)))
+        assert shown(display) == ""
+        display(ev.PhotosProgress(1, 2))
+        display(ev.PhotosProgress(2, 2))
+    assert shown(display).count("no ControlNet") == 1

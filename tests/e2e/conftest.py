@@ -1,0 +1,79 @@
+"""The command line as people run it: a process of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = ROOT / "examples" / "photos"
+
+ONE_SMALL_PORTRAIT = (
+    "--set", "shots=1", "--set", "poses=[front]", "--set", "tones=[cool]", "--set", "stages.upscale.scale=1",
+)  # fmt: skip
+"""The quickest run that still goes through every stage."""
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment without anybody's WebUI, and with the project importable."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SDWEBUI_")}
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | changes
+
+
+def command(*args: str) -> list[str]:
+    return [sys.executable, "-m", "sdwebui_client", *args]
+
+
+def cli(*args: str, cwd: Path, timeout_s: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end, with nobody at the keyboard."""
+    return subprocess.run(
+        command(*args),
+        cwd=cwd,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that was made once for all tests that only look at it."""
+
+    out: Path
+    done: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    cwd = tmp_path_factory.mktemp("run")
+    args = ("--user", str(PHOTOS), "--webui", "sandbox", "--out", "out", "--seed", "7", *ONE_SMALL_PORTRAIT)
+    done = cli("make-profile", *args, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return Finished(cwd / "out", done)
+
+
+@pytest.fixture
+def slow_sandbox(tmp_path: Path) -> Iterator[str]:
+    """The URL of a sandbox whose steps take long enough to be interrupted in."""
+    args = ("sandbox", "--port", "0", "--seconds-per-step", "0.3", "--models-dir", str(tmp_path / "models"))
+    with subprocess.Popen(
+        command(*args), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://[\d.]+:\d+", line)
+        assert found, line + process.stdout.read()
+        yield found.group()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
