@@ -135,6 +135,8 @@ def _plain_reason(details: ErrorDetails) -> tuple[str, str]:
             hint = "leave the quotes away"
         elif kind == "string_type" and isinstance(given, int | float):
             hint = f"quote it: '{given}'"
+        elif kind == "string_type" and isinstance(given, Mapping):
+            hint = "quote text that contains a colon"
         return f"must be {_WANTED[kind]}, not {_show(given)}", hint
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]

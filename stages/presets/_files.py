@@ -157,7 +157,8 @@ def _parent_file(child: Path, document: Document, parent: object) -> Path:
     # A user's own studio-sd15.yaml may extend ours of the same name.
     if beside is not None and (beside.resolve() != child.resolve() or child.parent.resolve() == BUILT_IN_DIR):
         return beside
-    built_in = _in_folder(BUILT_IN_DIR, stem)
+    # Without one of ours it extends itself, which the check of the chain reports.
+    built_in = _in_folder(BUILT_IN_DIR, stem) or beside
     if built_in is None:
         own = [file.stem for file in child.parent.iterdir() if file.suffix in SUFFIXES and file != child]
         near = near_matches(stem, [*built_in_names(parents=True), *own])

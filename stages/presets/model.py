@@ -123,14 +123,12 @@ class Preset(PresetModel):
         return self
 
     def _check_upscaled_size(self) -> None:
-        txt2img, upscale = self.txt2img, self.upscale
+        name, upscale = next(((n, s) for n, s in self.stages.items() if s.type == "upscale"), ("", None))
         if upscale is None:
             return
-        side = max(txt2img.width, txt2img.height) * upscale.scale
+        side = max(self.txt2img.width, self.txt2img.height) * upscale.scale
         if side > UPSCALED_MAX_PX:
-            raise ValueError(
-                f"stages: scale {upscale.scale:g} makes {side:g} px; the limit is {UPSCALED_MAX_PX} px"
-            )
+            raise ValueError(f"stages.{name}.scale: makes {side:g} px; at most {UPSCALED_MAX_PX} px")
 
     def stage(self, kind: str) -> StageParams | None:
         """The stage of this `type:`, or None when the preset leaves it out."""

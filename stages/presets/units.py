@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ._fields import SIZE_MAX_PX, Fraction, Name, Pixels, PresetModel
+from ._fields import SIZE_MAX_PX, SIZE_MIN_PX, Fraction, Name, Pixels, PresetModel
 
 ControlMode = Literal["Balanced", "My prompt is more important", "ControlNet is more important"]
 ResizeMode = Literal["Just Resize", "Crop and Resize", "Resize and Fill"]
+
+
+def _resolution_or_default(value: int) -> int:
+    if value != -1 and not SIZE_MIN_PX <= value <= SIZE_MAX_PX:
+        raise ValueError(f"must be {SIZE_MIN_PX}–{SIZE_MAX_PX} px, or -1 for the server's default")
+    return value
+
+
+ProcessorPixels = Annotated[int, AfterValidator(_resolution_or_default)]
 
 
 class ControlNetParams(PresetModel):
@@ -36,8 +45,8 @@ class ControlNetParams(PresetModel):
     nothing changes."""
     pixel_perfect: bool = False
     """Whether the server chooses the preprocessor's resolution. No effect with module `none`."""
-    processor_res: Annotated[int, Field(ge=64, le=SIZE_MAX_PX)] | None = None
-    """Preprocessor resolution in px, 64–2048; null = the server's default."""
+    processor_res: ProcessorPixels = -1
+    """Preprocessor resolution in px, 64–2048; -1 = the server's default."""
 
     @model_validator(mode="after")
     def _start_before_end(self) -> Self:
