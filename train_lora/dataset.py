@@ -30,7 +30,7 @@ MANIFEST = "manifest.json"
 SCHEMA = "dataset/1"
 _SPAN_SHARE = 0.18
 """Distance between the eyes as a share of the picture: head and shoulders with room above the hair."""
-_SPAN_CLOSE = 0.25
+_SPAN_CLOSE = 0.22
 """The same for a close-up."""
 _TILT_DEG = 20.0
 _EYES_AT = (0.5, 0.42)
@@ -200,7 +200,10 @@ def _put_in_place(building: Path, out_dir: Path, manifest: bytes) -> None:
             pass  # damaged: replaced below
         else:
             return
-    if out_dir.exists():
-        shutil.rmtree(out_dir)
     building.chmod(0o755)
+    # Moved away whole, not deleted in place: killed half-way, no half dataset is left under the name.
+    old = building.with_suffix(".old")
+    if out_dir.exists():
+        out_dir.replace(old)
     building.replace(out_dir)
+    shutil.rmtree(old, ignore_errors=True)

@@ -54,6 +54,7 @@ _TURNS = {
 }
 _SWAPPING = frozenset({5, 6, 7, 8})
 """Orientations in which width and height change places."""
+_REDUCIBLE = frozenset({"RGB", "RGBA", "L", "LA", "CMYK"})
 _ORIENTATION = 0x0112
 """The EXIF tag; HEIC files come out of libheif already turned, with the tag set to 1."""
 
@@ -170,7 +171,8 @@ def _decode_pillow(kind: str, data: bytes, limits: PhotoLimits) -> tuple[Image.I
     if kind == "JPEG":
         image = JpegImagePlugin.JpegImageFile(stream)
         size = image.size
-        _check_size(size, limits.max_jpeg_pixels)
+        # A progressive JPEG is held as a whole before any of it can be given (6 bytes a pixel in libjpeg).
+        _check_size(size, limits.max_pixels if "progressive" in image.info else limits.max_jpeg_pixels)
         # The JPEG decoder can give a half, quarter or eighth directly, never holding the whole picture.
         image.draft(image.mode, (limits.working_px, limits.working_px))
     elif kind == "PNG":
@@ -212,9 +214,11 @@ def _decode_heif(data: bytes, limits: PhotoLimits) -> Image.Image:
 
 def _upright_rgb(image: Image.Image, orientation: int, working_px: int) -> Image.Image:
     profile = image.info.get("icc_profile")
-    image = _eight_bit_rgb(image)
-    if max(image.size) > working_px:
-        image.thumbnail((working_px, working_px), Image.Resampling.LANCZOS)
+    for prepare in (None, _eight_bit_rgb):
+        # Reduced before it is converted where the mode allows: a conversion holds the picture twice.
+        image = prepare(image) if prepare else image
+        if max(image.size) > working_px and image.mode in _REDUCIBLE:
+            image.thumbnail((working_px, working_px), Image.Resampling.LANCZOS)
     if profile and image.mode == "RGB":
         image = _to_srgb(image, profile)
     if orientation in _TURNS:

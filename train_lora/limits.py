@@ -21,8 +21,9 @@ class PhotoLimits:
     max_pixels: int = 64_000_000
     """Largest PNG, WebP or HEIC, pixels: they are decoded whole (64 million take 192 MB)."""
 
-    max_jpeg_pixels: int = 260_000_000
-    """Largest JPEG, pixels; above `working_px` it is decoded at a half, quarter or eighth."""
+    max_jpeg_pixels: int = 210_000_000
+    """Largest JPEG, pixels (phones reach 200 million); above `working_px` it is decoded at a half, quarter
+    or eighth. For a progressive one `max_pixels` counts."""
 
     working_px: int = 3072
     """Longest side of the picture that is worked with, pixels; larger photos are reduced to it."""

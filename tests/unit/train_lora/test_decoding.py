@@ -107,12 +107,15 @@ def test_a_broken_colour_profile_does_not_stop_a_photo() -> None:
     assert decoded.image.getpixel((60, 10))[0] == pytest.approx(128, abs=6)
 
 
-def test_large_photos_are_reduced_and_remember_their_size() -> None:
-    limits = PhotoLimits(working_px=200, min_side_px=1)
-    for kind in ("JPEG", "PNG"):
-        decoded = decode(encoded(corner_marked((1000, 500)), kind), limits)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "I;16"])
+def test_large_photos_are_reduced_and_remember_their_size(mode: str) -> None:
+    image = corner_marked((1000, 500))
+    image = Image.fromarray(np.full((500, 1000), 9999, np.uint16)) if mode == "I;16" else image.convert(mode)
+    for kind in ("JPEG", "PNG") if mode in ("RGB", "L") else ("PNG",):
+        decoded = decode(encoded(image, kind), PhotoLimits(working_px=200, min_side_px=1))
         assert (decoded.width, decoded.height) == (1000, 500)
         assert decoded.image.size == (200, 100)
+        assert decoded.image.mode == "RGB"
 
 
 @pytest.mark.slow
@@ -179,6 +182,7 @@ def test_bombs_are_refused_by_their_header(name: str, monkeypatch: pytest.Monkey
 def test_limits_differ_for_what_can_be_read_reduced() -> None:
     limits = PhotoLimits(max_pixels=5000, max_jpeg_pixels=10_000, min_side_px=1)
     assert decode(encoded(corner_marked(), "JPEG"), limits).width == 96
+    assert code_of(encoded(corner_marked(), "JPEG", progressive=True), limits) == "too_many_pixels"
     for kind in ("PNG", "WEBP", "HEIF"):
         assert code_of(encoded(corner_marked(), kind), limits) == "too_many_pixels"
 
