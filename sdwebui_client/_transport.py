@@ -324,10 +324,10 @@ def translate(error: Exception, method: str, url: str) -> TransportError:
     if isinstance(error, requests.exceptions.SSLError) and _certificate(reason):
         hint = "name the server's CA with verify='ca.pem', or check https:// against http://"
         return ConnectFailed(f"No trusted TLS connection to {url}: {reason}", url=url, hint=hint)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, ConnectTimeoutError):
-        return ConnectFailed(f"{url} did not accept a connection in time", url=url, hint=_HINT_CONNECT)
     if isinstance(reason, NewConnectionError):
         return ConnectFailed(f"Nothing answers at {url}: {_last_words(reason)}", url=url, hint=_HINT_CONNECT)
+    if isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, ConnectTimeoutError):
+        return ConnectFailed(f"{url} did not accept a connection in time", url=url, hint=_HINT_CONNECT)
     if isinstance(error, requests.exceptions.ReadTimeout) or isinstance(reason, ReadTimeoutError):
         return Timeout(f"{method} {url} was not answered in time", url=url, hint="raise Timeouts.read_s")
     if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
