@@ -5,7 +5,8 @@ from .backends import BACKENDS, SandboxTrainer, TrainerBackend, get_backend
 from .dataset import Dataset, DatasetItem, build_dataset, read_dataset
 from .errors import ArtifactError, PhotosError, PublishError, RecipeError, TrainCancelled, TrainError
 from .limits import PhotoLimits
-from .photos import Photo, PhotoSet, PhotoVerdict, load_photos
+from .photo_set import Photo, PhotoSet, PhotoVerdict
+from .photos import load_photos
 from .progress import TrainProgress
 from .publish import LoraHost, PublishedLora, publish, unpublish
 from .recipe import TrainRecipe, make_recipe

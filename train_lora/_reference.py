@@ -12,7 +12,7 @@ from faces import ModelMissing, crop_upright, map_points, upright_matrix
 from .errors import TrainError
 
 if TYPE_CHECKING:
-    from .photos import Photo
+    from .photo_set import Photo
 
 SIDE_PX = 768
 EYES_AT = (384.0, 322.0)

@@ -21,7 +21,7 @@ from faces import crop_upright
 from ._files import sha256_file
 from .captions import DEFAULT_TEMPLATE, caption
 from .errors import TrainError
-from .photos import Photo, PhotoSet
+from .photo_set import Photo, PhotoSet
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .photos import PhotoSet
+    from .photo_set import PhotoSet
 
 
 class TrainError(Exception):
