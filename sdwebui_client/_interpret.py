@@ -14,7 +14,7 @@ from ._prepare import Prepared
 from .capabilities import Capabilities, Flavour
 from .errors import EffectMissing, ImageError, UnexpectedResponse
 from .images import EncodedImage
-from .types.result import Effect, GenerationInfo, GenerationResult, Verification
+from .types.result import GenerationInfo, GenerationResult, Verification
 
 
 def interpret(
@@ -24,7 +24,6 @@ def interpret(
     *,
     task_id: str,
     elapsed_s: float,
-    interrupted: bool = False,
 ) -> GenerationResult:
     """Take an answer apart and look for every effect the request asked for.
 
@@ -34,8 +33,6 @@ def interpret(
         caps: The server's capabilities.
         task_id: Name of the job on the server.
         elapsed_s: Seconds from sending to the answer.
-        interrupted: True when the progress route said that the job was interrupted: the answer itself never
-            says it.
 
     Returns:
         The pictures, what the server reported, and the evidence for each effect.
@@ -51,8 +48,6 @@ def interpret(
     else:
         outcome, info = take_apart(prepared, answer)
     effects = [expectation.verify(outcome) for expectation in prepared.expectations]
-    if interrupted:
-        effects.insert(0, Effect("job", "missing", "somebody interrupted it, so the picture is half made"))
     result = GenerationResult(
         images=_final_first(prepared, outcome.pictures),
         info=info,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -20,7 +21,7 @@ from ._routes import (
 )
 from ._transport import Transport
 from ._watch import TaskWatch
-from .errors import UnexpectedResponse
+from .errors import CapabilityMissing, UnexpectedResponse
 from .progress import CancelToken, Progress
 from .timeouts import Timeouts
 from .types import GenerationRequest, GenerationResult, Img2ImgRequest, Txt2ImgRequest
@@ -28,6 +29,9 @@ from .types import GenerationRequest, GenerationResult, Img2ImgRequest, Txt2ImgR
 if TYPE_CHECKING:
     from .capabilities import Capabilities
     from .units import Script, Unit
+
+STALE_AFTER_S = 3.0
+"""Before a request is refused, capabilities older than this are read again."""
 
 
 class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, InternalRoutes):
@@ -76,6 +80,7 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
         self._lock = threading.Lock()
         self._probe_lock = threading.Lock()
         self._capabilities: Capabilities | None = None
+        self._probed_at = 0.0
         self._jobs: list[Job] = []
 
     @property
@@ -132,6 +137,7 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
 
             found = probe(get)
             self._capabilities = found
+            self._probed_at = time.monotonic()
             return found
 
     @route("POST", "/sdapi/v1/txt2img")
@@ -187,7 +193,7 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
         """Draw pictures from pictures. Arguments, result and errors as in `txt2img`, fields of
         `Img2ImgRequest`.
 
-        Width and height are 512 when left out, whatever the input's size.
+        Width and height are the first picture's when left out (the server itself would take 512x512).
         """
         wish = build(Img2ImgRequest, request, fields)
         return self._generation("img2img", wish, units, script, on_progress, cancel, task_id)
@@ -235,7 +241,14 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
         from ._prepare import prepare
 
         caps = self.capabilities()
-        prepared = prepare(endpoint, request, units, script, caps)
+        try:
+            prepared = prepare(endpoint, request, units, script, caps)
+        except CapabilityMissing:
+            if time.monotonic() - self._probed_at < STALE_AFTER_S:
+                raise
+            # Somebody may have added files or finished starting the server since it was asked.
+            caps = self.capabilities(refresh=True)
+            prepared = prepare(endpoint, request, units, script, caps)
         watch = TaskWatch(self._transport, has_ids=caps.has_task_ids)
         job = Job(
             self._transport,

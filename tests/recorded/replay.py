@@ -1,4 +1,4 @@
-"""Recorded exchanges as the client sees them: probed, typed again, answers with pictures of the stated size."""
+"""Recorded exchanges as the client sees them: probed, typed again, with pictures of the stated size."""
 
 from __future__ import annotations
 
