@@ -20,9 +20,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).chmod(0o644)  # mkstemp gives 0600; a server may run as somebody else
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
