@@ -47,7 +47,7 @@ def contact_sheet(entries: Sequence[SheetEntry], *, title: str, sandbox: bool) -
     columns = _columns(len(entries))
     rows = -(-len(entries) // columns)
     width = max(columns * (_CELL_W + _GAP) + _GAP, 560)
-    height = _HEAD + rows * (_CELL_H + _CAPTION + _GAP) + _GAP
+    height = _HEAD + rows * (_CELL_H + _CAPTION + _GAP)
     sheet = pil.new("RGB", (width, height), _PAPER)
     draw = drawing.Draw(sheet)
     _heading(draw, title, sandbox, width)

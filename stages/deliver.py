@@ -109,15 +109,16 @@ class Folder:
                 )
             )
 
-    def write_sheet(self, delivered: Sequence[Delivery], facts: RunFacts) -> None:
+    def write_sheet(self, delivered: Sequence[Delivery], facts: RunFacts, titles: Mapping[str, str]) -> None:
         """The contact sheet; none when nothing was delivered."""
         if not delivered:
             return
         entries = [
             SheetEntry(
                 EncodedImage(self._engine.store.get(entry.shot.sha256)),
-                f"{entry.slot.number:02d}  {entry.shot.pose}, {entry.shot.tone}",
-                f"likeness {entry.shot.score.likeness:.2f}   seed {entry.shot.candidate.seed}",
+                f"{entry.slot.number:02d}  {titles.get(entry.shot.pose, entry.shot.pose)}, "
+                f"{titles.get(entry.shot.tone, entry.shot.tone).lower()}",
+                f"likeness {entry.shot.score.likeness:.3f}   seed {entry.shot.candidate.seed}",
             )
             for entry in delivered
         ]

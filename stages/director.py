@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .events import PlanGrown
@@ -93,7 +94,7 @@ class Director:
         self._poses = {pose: _Pose(pose, batch, _lanes(slots, pose)) for pose, batch in draws.items()}
         self._workers = parallel + _BESIDE_SERVERS
         self._pending: dict[Future[Any], Callable[[Any], None]] = {}
-        self._later_stages = {
+        self._later_stages: dict[str, int] = {
             stage.type: 1 for stage in (shooter.preset.img2img, shooter.preset.upscale) if stage is not None
         }
 
@@ -114,6 +115,7 @@ class Director:
         asked for the end."""
         for future in self._pending:
             future.cancel()
+        self._shooter.engine.halt()
         if interrupt:
             self._shooter.engine.cancel.cancel()
 
@@ -121,7 +123,8 @@ class Director:
         while self._pending:
             ready, _ = wait(self._pending, return_when=FIRST_COMPLETED)
             for future in ready:
-                self._pending.pop(future)(future.result())
+                then = self._pending.pop(future)
+                then(future.result())
 
     def _submit(self, task: Callable[..., Any], *args: Any, then: Callable[[Any], None]) -> None:
         self._pending[self._executor.submit(task, *args)] = then
@@ -132,7 +135,7 @@ class Director:
         first = pose.asked
         pose.asked += pose.batch
         for index in range(first, pose.asked):
-            self._submit(self._shooter.draw, pose.name, index, then=lambda shot: self._drawn(pose, shot))
+            self._submit(self._shooter.draw, pose.name, index, then=partial(self._drawn, pose))
 
     def _drawn(self, pose: _Pose, candidate: Candidate) -> None:
         pose.drawn[candidate.index] = candidate
@@ -162,14 +165,9 @@ class Director:
                 self._later_stages, len(batch), f"{pose.name} in {lane.tone}: another candidate is tried"
             )
         for candidate in batch:
-            place = lane.tried
+            done = partial(self._finished, pose, lane, lane.tried)
             lane.tried, lane.running = lane.tried + 1, lane.running + 1
-            self._submit(
-                self._shooter.finish,
-                candidate,
-                lane.tone,
-                then=lambda shot, place=place: self._finished(pose, lane, place, shot),
-            )
+            self._submit(self._shooter.finish, candidate, lane.tone, then=done)
 
     def _finished(self, pose: _Pose, lane: _Lane, place: int, shot: Finished) -> None:
         lane.running -= 1

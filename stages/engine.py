@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
-from sdwebui_client import CancelToken, Progress, WebUI
+from sdwebui_client import Cancelled, CancelToken, Progress, WebUI
 
 from .canonical import digest
 from .events import Listener, Note, StageDone, StageProgress, StageStarted
@@ -21,6 +22,10 @@ from .servers import ServerSet, with_reported_model
 from .store import Record, Store
 
 CACHED = "cached"
+
+
+class Halted(Exception):
+    """Not begun, because something else of the run failed. Never leaves the recipe."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,11 @@ class Engine:
         self.emit = emit
         self.cancel = cancel or CancelToken()
         self._last_run = last_run
+        self._halted = Event()
+
+    def halt(self) -> None:
+        """Begin no further job of a server; those under way are finished and kept."""
+        self._halted.set()
 
     def local(self, call: StageCall, make: Callable[[], Made]) -> Outcome:
         """A stage that is done here.
@@ -121,12 +131,15 @@ class Engine:
 
         A result of any server in the pool counts as found: which of them happens to be free must not matter.
         """
-        candidates = [call.material(identity) for identity in servers.identities()]
+        # A server whose model is not known yet cannot have a result that is known to be its.
+        known = [identity for identity in servers.identities() if identity["model"] is not None]
+        candidates = [call.material(identity) for identity in known]
         for material in candidates:
             found = self.store.find(digest(material))
             if found is not None:
                 return self._cached(call, found, generation=True)
-        reason = self._reason(call, candidates[0])
+        self._may_go_on()
+        reason = self._reason(call, candidates[0] if candidates else call.material(None))
         started = time.monotonic()
         try:
             made, identity = servers.run(lambda webui: self._on_server(call, servers, webui, generate))
@@ -139,6 +152,7 @@ class Engine:
     def _on_server(
         self, call: StageCall, servers: ServerSet, webui: WebUI, generate: GenerateOn
     ) -> tuple[Made, dict[str, Any]]:
+        self._may_go_on()
         identity = servers.identity_of(webui)
 
         def relay(progress: Progress) -> None:
@@ -147,6 +161,12 @@ class Engine:
 
         made = generate(webui, relay)
         return made, with_reported_model(identity, made.payload.get("model_hash"))
+
+    def _may_go_on(self) -> None:
+        if self.cancel.cancelled:
+            raise Cancelled("the run was cancelled", hint="what is finished is kept; run it again to go on")
+        if self._halted.is_set():
+            raise Halted
 
     def _reason(self, call: StageCall, material: Mapping[str, Any]) -> str:
         damaged = self.store.was_here(digest(material))

@@ -74,13 +74,15 @@ def require_trainer(servers: Sequence[Probed]) -> str:
         return "sandbox"
     raise StageError(
         "there is no LoRA of this person, and this version does not train one for a real WebUI",
-        hint="Either name a LoRA the WebUI already has: `--lora NAME` (train it with sd-scripts or Kohya's
-        GUI from " "the same photos and copy it into models/Lora); or see the whole recipe work with the
-        built-in stand-in: " "`--webui sandbox`.",
+        hint="Either name a LoRA the WebUI already has: `--lora NAME` (train it with sd-scripts or "
+        "Kohya's GUI from the same photos and copy it into models/Lora); or see the whole recipe work with "
+        "the built-in stand-in: `--webui sandbox`.",
     )
 
 
-def train(engine: Engine, photos: PhotoSet, preset: Preset, *, name: str, work: Path, backend: str) -> tuple[LoraArtifact, bool]:
+def train(
+    engine: Engine, photos: PhotoSet, preset: Preset, *, name: str, work: Path, backend: str
+) -> tuple[LoraArtifact, bool]:
     """Train the LoRA, or find the one that was trained from the same photos with the same settings.
 
     Args:
@@ -164,12 +166,16 @@ class _Host:
 
     def lora_names(self) -> Iterable[str]:
         """Names it lists."""
-        return self._webui.capabilities(refresh=True).lora_names()
+        return [name for lora in self._webui.loras() for name in (lora.name, lora.alias) if name]
 
 
 def publish_everywhere(
-    engine: Engine, artifact: LoraArtifact, servers: Sequence[Probed], *, models_dir: Path | None, cached:
-        bool
+    engine: Engine,
+    artifact: LoraArtifact,
+    servers: Sequence[Probed],
+    *,
+    models_dir: Path | None,
+    cached: bool,
 ) -> PersonLora:
     """Copy the LoRA to every server and see that each lists it.
 
@@ -178,11 +184,19 @@ def publish_everywhere(
         TrainError: It could not be copied, or a server does not list it.
     """
     for probed in servers:
-        folder = models_folder(probed, models_dir)
-        publish(artifact, _Host(probed.webui, is_sandbox=probed.caps.sandbox), models_dir=folder)
+        publish_to(probed, artifact, models_folder(probed, models_dir))
     lora = PersonLora(artifact.name, artifact.sha256, artifact.trainer, artifact.sandbox, artifact.sha256)
     engine.emit(LoraReady(lora.name, lora.sha256, lora.trainer, lora.sandbox, cached))
     return lora
+
+
+def publish_to(probed: Probed, artifact: LoraArtifact, folder: Path) -> None:
+    """Copy the LoRA to one server and see that it lists it.
+
+    Raises:
+        TrainError: It could not be copied, is a stand-in for a real server, or is not listed.
+    """
+    publish(artifact, _Host(probed.webui, is_sandbox=probed.caps.sandbox), models_dir=folder)
 
 
 def models_folder(probed: Probed, models_dir: Path | None) -> Path:
@@ -199,8 +213,7 @@ def models_folder(probed: Probed, models_dir: Path | None) -> Path:
             return Path(told)
         raise StageError(
             f"the sandbox at {probed.url} keeps its models in {told}, which is not on this machine",
-            hint="Name that folder as seen from here with --models-dir, or start the sandbox on this
-            machine.",
+            hint="Name that folder with --models-dir as seen from here, or start the sandbox here.",
         )
     raise StageError(
         f"where {probed.url} keeps its models is not known",
@@ -210,7 +223,8 @@ def models_folder(probed: Probed, models_dir: Path | None) -> Path:
 
 def named_lora(name: str, servers: Sequence[Probed]) -> PersonLora:
     """A LoRA that the servers have already, identified by the metadata they show of it."""
-    metadata = next((found for probed in servers if (found := lora_metadata(probed.caps, name)) is not None), {})
+    shown = (lora_metadata(probed.caps, name) for probed in servers)
+    metadata = next((found for found in shown if found is not None), {})
     sha256 = metadata.get("sshs_model_hash")
     return PersonLora(
         name=name,

@@ -138,7 +138,7 @@ class Shooter:
         pictures = {"image": self.picture(before.sha256)}
         return self._generate(shot, upscale.STAGE, upscale.VERSION, params, pictures, upscale.job)
 
-    def _finish(self, shot: str, candidate: Candidate, tone: str, before: Outcome) -> Outcome | None:
+    def _finish(self, shot: str, _candidate: Candidate, tone: str, before: Outcome) -> Outcome | None:
         stage = self.preset.finish
         if stage is None:
             return None

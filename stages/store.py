@@ -119,7 +119,9 @@ class Store:
             DiskFull: Nothing half-written is left behind.
         """
         names = {name: self.put(data) for name, data in outputs.items()}
-        record = Record(digest(material), dict(material), names, dict(payload), seconds)
+        # What is handed back is what a later run reads: the same order of keys, floats as JSON writes them.
+        plain = json.loads(canonical_json({"material": dict(material), "payload": dict(payload)}))
+        record = Record(digest(material), plain["material"], names, plain["payload"], seconds)
         body = {
             "schema": RECORD_SCHEMA,
             "key": record.key,

@@ -136,6 +136,9 @@ def adetailer_units(params: list[dict[str, Any]]) -> tuple[ADetailer, ...]:
 def controlnet_unit(params: Mapping[str, Any], picture: EncodedImage | None) -> ControlNet:
     """A ControlNet block as the client's unit."""
     fields = {name: value for name, value in params.items() if value is not None}
+    if fields.get("processor_res", 0) < 0:
+        # -1 = the server's own, which is what leaving it out means.
+        del fields["processor_res"]
     if picture is not None:
         fields["image"] = picture
     return ControlNet(**fields)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # How far -1 and +1 reach. Chosen on the portraits of the sandbox: at temperature ±0.5 a grey wall is
 # visibly cool or warm while skin stays skin.
-_RED_REACH, _BLUE_REACH, _GREEN_REACH = 0.22, 0.30, 0.12
+_RED_REACH, _BLUE_REACH, _GREEN_REACH = 0.16, 0.22, 0.12
 _CONTRAST_REACH, _LIFT_REACH = 0.35, 0.12
 _LUMA = (0.2126, 0.7152, 0.0722)
 """Rec. 709 luminance weights of linear red, green and blue."""

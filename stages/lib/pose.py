@@ -76,5 +76,5 @@ def _upright(data: bytes) -> EncodedImage:
 
 
 def _is_black(picture: EncodedImage) -> bool:
-    extrema = picture.open().convert("L").getextrema()
-    return bool(extrema[1] < 16)
+    histogram = picture.open().convert("L").histogram()
+    return not any(histogram[16:])

@@ -15,8 +15,8 @@ STAGE = "upscale"
 VERSION = 1
 
 _SCRIPT_FIELDS = (
-    "scale", "tile_width", "tile_height", "mask_blur", "padding", "redraw_mode", "seams_fix", "seams_fix_width",
-    "seams_fix_denoise", "seams_fix_padding", "seams_fix_mask_blur",
+    "scale", "tile_width", "tile_height", "mask_blur", "padding", "redraw_mode", "seams_fix",
+    "seams_fix_width", "seams_fix_denoise", "seams_fix_padding", "seams_fix_mask_blur",
 )  # fmt: skip
 
 

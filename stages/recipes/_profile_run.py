@@ -275,7 +275,8 @@ class ProfileRun:
         folder = Folder(self._options.out_dir, engine)
         folder.write("preset.yaml", facts.preset_yaml.encode("utf-8"))
         folder.write_portraits(delivered, facts)
-        folder.write_sheet(delivered, facts)
+        titles = self._titles(blueprint)
+        folder.write_sheet(delivered, facts, titles)
         view = report_view(
             engine,
             facts,
@@ -283,7 +284,7 @@ class ProfileRun:
             session,
             delivered,
             skeletons=shooter.skeletons,
-            titles=self._titles(blueprint),
+            titles=titles,
         )
         folder.write("report.html", render_report(view).encode("utf-8"))
         self._clock.lap("delivery", since)
