@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from sdwebui_client import Progress
+
 SANDBOX_TEXT = """\
 No WebUI paints here: the built-in sandbox stands in for one. It speaks the same
 language and shows every step, but its pictures are simple drawings marked SANDBOX,
@@ -68,6 +70,10 @@ class Display:
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
+
+    def progress(self, stage: str, progress: Progress) -> None:
+        """Show how far a stage is that belongs to no run."""
+        self._bars.moved(ev.StageProgress("picture", stage, progress))
 
     def say(self, text: str, *, style: str = "") -> None:
         """Print a line as it is, in one piece however long."""

@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,17 @@ from .conftest import ONE_SMALL_PORTRAIT, PHOTOS, cli, command, environment
 pytestmark = pytest.mark.slow
 
 
-def sandbox_state(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/sandbox", timeout=10) as answer:
+def get(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=10) as answer:
         return dict(json.load(answer))
+
+
+def wait_for_a_job(url: str) -> None:
+    """Return once the server is working on something."""
+    until = time.monotonic() + 60
+    while get(f"{url}/sdapi/v1/progress?skip_current_image=true")["state"]["job_count"] < 1:
+        assert time.monotonic() < until, "no job began"
+        time.sleep(0.05)
 
 
 def test_a_dry_run_generates_nothing_and_writes_nothing(slow_sandbox: str, tmp_path: Path) -> None:
@@ -28,7 +37,7 @@ def test_a_dry_run_generates_nothing_and_writes_nothing(slow_sandbox: str, tmp_p
     plan = json.loads(done.stdout)
     assert plan["total_generations"] == sum(plan["generations"].values()) > 0
     assert {"txt2img", "img2img", "upscale"} <= {request["stage"] for request in plan["requests"]}
-    assert sandbox_state(slow_sandbox)["generations"] == 0
+    assert get(f"{slow_sandbox}/sandbox")["generations"] == 0
     assert not (tmp_path / "output").exists()
 
 
@@ -53,13 +62,15 @@ def test_ctrl_c_stops_our_job_and_the_printed_command_goes_on(slow_sandbox: str,
             seen.append(line)
             if "generation" in line:  # the plan stands; the first job is on its way
                 break
+        wait_for_a_job(slow_sandbox)
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(60) == 130, "".join(seen) + rest
     assert "run it again to continue" in rest
     (printed,) = (line.strip() for line in rest.splitlines() if "-m sdwebui_client make-profile" in line)
     assert shlex.split(printed)[1:] == command(*args)[1:]
-    assert sandbox_state(slow_sandbox)["sandbox"] is True
+    assert get(f"{slow_sandbox}/internal/pending-tasks")["size"] == 0
+    assert get(f"{slow_sandbox}/sdapi/v1/progress")["state"]["job_count"] < 1
 
     continued = cli(*args, "--explain", cwd=tmp_path)
     assert continued.returncode == 0, continued.stderr

@@ -126,6 +126,26 @@ def test_an_impossible_likeness_is_exit_4_and_still_reported(finished: Finished,
     assert list((out / "portraits").glob("*.png")) == []
 
 
+def test_a_picture_is_made_again_to_the_byte(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished.out, tmp_path / "out")
+    (portrait,) = (tmp_path / "out" / "portraits").glob("*.png")
+    done = cli(
+        "reproduce", str(portrait), "--webui", "sandbox", "--json", "--save", "again.png", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["equal"] is True
+    assert (tmp_path / "again.png").read_bytes() == portrait.read_bytes()
+
+
+def test_a_picture_that_was_changed_is_not_made_again(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished.out / "portraits", tmp_path / "portraits")
+    (portrait,) = (tmp_path / "portraits").glob("*.png")
+    portrait.write_bytes(portrait.read_bytes() + b"x")
+    done = cli("reproduce", str(portrait), "--webui", "sandbox", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "provenance" in done.stderr
+
+
 def test_deleting_the_run_leaves_nothing(finished: Finished, tmp_path: Path) -> None:
     shutil.copytree(finished.out, tmp_path / "output" / "alice")
     done = cli("delete", "alice", "--yes", cwd=tmp_path)
