@@ -17,6 +17,16 @@ MAX_PIXELS = 64_000_000
 BAD_IMAGE = "Invalid encoded image"
 LOCAL_URL = "Request to local resource not allowed"
 NO_REQUESTS = "Requests not allowed"
+_UNREADABLE = (
+    binascii.Error,
+    ValueError,
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    EOFError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 
 
@@ -37,7 +47,7 @@ def decode_base64(text: str) -> Image.Image:
                 raise ApiError(500, BAD_IMAGE)
             image.load()
             return image.copy() if not image.info else _with_info(image)
-    except (binascii.Error, ValueError, UnidentifiedImageError, OSError, SyntaxError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ApiError(500, BAD_IMAGE) from error
 
 

@@ -1,6 +1,7 @@
 """Sends a recorded request to a sandbox and compares the answers, leaving out only what cannot be equal.
 
-What cannot: drawn seeds, time stamps, the size of a compressed picture, hashes of files that differ, the sandbox's own mark.
+What cannot: drawn seeds, time stamps, the size of a compressed picture, hashes of files that differ, the
+sandbox's own mark.
 """
 
 from __future__ import annotations

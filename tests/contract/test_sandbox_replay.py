@@ -1,6 +1,7 @@
 """The sandbox answers each recorded request as the real server did.
 
-`DEVIATIONS` lists what it does otherwise, each with its reason. An entry that is no longer needed fails the test.
+`DEVIATIONS` lists what it does otherwise, each with its reason. An entry that is no longer needed fails the
+test.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from tests.contract import sandbox_replay as replay
 from tests.recorded import Recording, recordings
 
 _WITH_MODULES = {
-    "g03_ov_clip_skip2", "g03_plain_after", "g04_plain_after", "g04_save_images", "g04_save_images_no_stealth",
-    "k35_plain", "k36_img2img", "k37_options_get",
+    "g03_ov_clip_skip2", "g03_plain_after", "g04_plain_after", "g04_save_images",
+    "g04_save_images_no_stealth", "k35_plain", "k36_img2img", "k37_options_get",
 }  # fmt: skip
 """Sent after forge_additional_modules had leaked or been set."""
 FLAVOURS = ("a1111", "forge", "reforge")
