@@ -1,7 +1,8 @@
 """Draws what the sandbox answers with: portraits from the reference face a sandbox LoRA carries.
 
-No diffusion happens here. A portrait is composed from the person's reference photo, placed by the OpenPose skeleton,
-on a drawn backdrop in drawn clothes; each picture says SANDBOX. The same `Scene` gives the same bytes every time.
+No diffusion happens here. A portrait is composed from the person's reference photo, placed by the OpenPose
+skeleton, on a drawn backdrop in drawn clothes; each picture says SANDBOX. The same `Scene` gives the same
+bytes every time.
 """
 
 from __future__ import annotations

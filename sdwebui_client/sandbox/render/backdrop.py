@@ -9,7 +9,9 @@ from .ops import Canvas, Colour, as_canvas, blur, clouds, flat, mixed, noise, ov
 from .palette import Look
 
 
-def draw_backdrop(look: Look, shape: tuple[int, int], centre: tuple[float, float], rng: np.random.Generator) -> Canvas:
+def draw_backdrop(
+    look: Look, shape: tuple[int, int], centre: tuple[float, float], rng: np.random.Generator
+) -> Canvas:
     """Draw what stands behind the person.
 
     Args:
@@ -22,8 +24,8 @@ def draw_backdrop(look: Look, shape: tuple[int, int], centre: tuple[float, float
         return _bokeh(look.backdrop_colour, look.lights_colour, shape, rng)
     glow = _glow(shape, centre, rng)
     colour = look.backdrop_colour
-    light = mixed(scaled(colour, 1.3), (1.0, 1.0, 1.0), 0.10)
-    dark = scaled(colour, 0.78 if look.backdrop == "plain" else 0.42)
+    light = mixed(scaled(colour, 1.14), (1.0, 1.0, 1.0), 0.07)
+    dark = scaled(colour, 0.78 if look.backdrop == "plain" else 0.5)
     canvas = over(flat(shape, dark), flat(shape, light), glow)
     if look.backdrop == "plain":
         return canvas
@@ -46,7 +48,11 @@ def _bokeh(dark: Colour, lights: Colour, shape: tuple[int, int], rng: np.random.
     height, width = shape
     small = (max(height // 3, 24), max(width // 3, 24))
     rise = np.linspace(1, 0, small[0], dtype=np.float32)[:, None]
-    base = over(flat(small, scaled(dark, 0.5)), flat(small, mixed(dark, lights, 0.35)), rise * np.ones(small, np.float32))
+    base = over(
+        flat(small, scaled(dark, 0.5)),
+        flat(small, mixed(dark, lights, 0.35)),
+        rise * np.ones(small, np.float32),
+    )
     blotch = smoothstep(-0.6, 0.9, noise(rng, small, small[1] / 4))
     base = over(base, flat(small, mixed(dark, lights, 0.45)), blotch * np.float32(0.4))
     glow = np.zeros(small, dtype=np.float32)
@@ -57,5 +63,7 @@ def _bokeh(dark: Colour, lights: Colour, shape: tuple[int, int], rng: np.random.
         cv2.circle(disc, where, radius, 255, -1, cv2.LINE_AA)
         cv2.circle(disc, where, max(radius - 2, 1), 205, -1, cv2.LINE_AA)
         glow = np.maximum(glow, as_canvas(disc) * np.float32(rng.uniform(0.12, 0.42)))
-    base = over(blur(base, small[1] * 0.03), flat(small, mixed(lights, (1, 1, 1), 0.3)), blur(glow, small[1] * 0.006))
+    base = over(
+        blur(base, small[1] * 0.03), flat(small, mixed(lights, (1, 1, 1), 0.3)), blur(glow, small[1] * 0.006)
+    )
     return np.asarray(cv2.resize(base, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float32)

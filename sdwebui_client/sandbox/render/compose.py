@@ -9,13 +9,18 @@ from .clothes import draw_forearms, draw_neck, dress, make_body
 from .cutout import Cutout
 from .head import HeadLayer, place_head
 from .identity import Likeness
-from .ops import Canvas, blur, over, smoothstep
+from .ops import Canvas, blur, noise, over, smoothstep
 from .palette import Look
 from .pose import Pose
 
 
 def compose(
-    cutout: Cutout, pose: Pose, look: Look, likeness: Likeness, shape: tuple[int, int], rng: np.random.Generator
+    cutout: Cutout,
+    pose: Pose,
+    look: Look,
+    likeness: Likeness,
+    shape: tuple[int, int],
+    rng: np.random.Generator,
 ) -> tuple[Canvas, HeadLayer]:
     """Compose a portrait.
 
@@ -47,14 +52,17 @@ def _wrapped(rgb: Canvas, head: HeadLayer, backdrop: Canvas, unit: float) -> Can
     """Let light of the backdrop reach round the head's edge: without it a head looks pasted on."""
     rim = 1 - blur(head.alpha, unit * 0.10)
     hair = smoothstep(1.0, 0.3, head.y)
-    return over(rgb, blur(backdrop, unit * 0.4), np.asarray(np.clip(rim, 0, 1) * hair * np.float32(0.5), np.float32))
+    return over(
+        rgb, blur(backdrop, unit * 0.4), np.asarray(np.clip(rim, 0, 1) * hair * np.float32(0.5), np.float32)
+    )
 
 
 def _wispy(alpha: Canvas, head: HeadLayer, unit: float, rng: np.random.Generator) -> Canvas:
     """Loosen the outline of the hair: a matte cut from a small photo is harder than hair is."""
-    soft = blur(alpha, unit * 0.028)
-    strands = blur(rng.standard_normal(alpha.shape, dtype=np.float32), max(unit * 0.009, 0.6)) * np.float32(0.8)
-    loose = np.clip(soft + strands * soft * (1 - soft) * np.float32(2.4), 0, 1)
+    soft = blur(alpha, unit * 0.034)
+    shape = (alpha.shape[0], alpha.shape[1])
+    strands = noise(rng, shape, max(unit * 0.035, 1.5)) * np.float32(0.6)
+    loose = np.clip(soft + strands * soft * (1 - soft), 0, 1)
     hair = smoothstep(0.9, 0.1, head.y) * smoothstep(0.55, 0.9, np.hypot(head.x, head.y * np.float32(0.8)))
     return np.asarray(alpha + (loose - alpha) * hair, dtype=np.float32)
 

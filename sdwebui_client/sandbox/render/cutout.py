@@ -1,7 +1,8 @@
-"""Cuts a person's head out of the reference photo: a soft matte, clean edge colours, and where everything lies.
+"""Cuts a person's head out of the reference photo: a soft matte, clean edge colours, and where everything
+lies.
 
-What is kept is the head with its hair and the skin of the neck; the clothes of the photo stay behind, since the
-picture gets clothes of its own.
+What is kept is the head with its hair and the skin of the neck; the clothes of the photo stay behind, since
+the picture gets clothes of its own.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import cv2
 import numpy as np
 
 from .lora import SandboxLora
-from .ops import Canvas, Colour, as_canvas, blur, luma, smoothstep
+from .ops import LUMA, Canvas, Colour, as_canvas, blur, luma, smoothstep
 from .pose import yaw_from_points
 
 CHIN_TO_MOUTH = 2.0
-"""Eyes to chin over eyes to mouth: the mouth stands halfway down (the canon artists use; 1.9-2.1 on photos)."""
+"""Eyes to chin over eyes to mouth: the mouth stands halfway down (the canon artists use; 1.9-2.1 on
+photos)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cutout:
-    """A head ready to be placed. Face coordinates: origin between the eyes, x along them, unit one eye distance."""
+    """A head ready to be placed. Face coordinates: origin between the eyes, x along them, unit one eye
+    distance."""
 
     rgb: Canvas
     """The photo, its edge pixels freed of the old background."""
@@ -66,12 +69,15 @@ def cut_out(lora: SandboxLora) -> Cutout:
     matte = _matte(rgb, as_canvas(lora.mask), unit)
     skin = _median(rgb, _near(grid, 0.48, 0.62, 0.16) | _near(grid, -0.48, 0.62, 0.16), (0.75, 0.58, 0.5))
     hair = _median(rgb, _near(grid, 0.0, -1.75, 0.3) & (matte > 0.9), (0.2, 0.15, 0.12))
-    neck_skin = _skin_below(rgb, matte, grid, chin, skin)
+    skin_like = _skin_like(rgb, skin)
+    neck_skin = _neck_skin(skin_like * matte, grid, chin)
     neck = _neck_colour(rgb, neck_skin, skin)
-    above = _above_jaw(grid, chin)
-    alpha = _without_clothes(matte, neck_skin, rgb, grid, chin, hair, above)
+    hair_like = _hair_like(rgb, hair)
+    above = _above_jaw(grid, chin, np.maximum(skin_like, hair_like))
+    alpha = _without_clothes(matte, neck_skin, hair_like, grid, chin, above)
     return Cutout(
-        rgb=_free_edges(rgb, alpha, unit), alpha=alpha, face=np.minimum(alpha, above), eyes=eyes, eye_distance=unit, roll_deg=roll, yaw_deg=yaw,
+        rgb=_free_edges(rgb, alpha, unit), alpha=alpha, face=np.minimum(alpha, above), eyes=eyes,
+        eye_distance=unit, roll_deg=roll, yaw_deg=yaw,
         mouth=mouth_at / unit, chin=chin, skin=skin, neck=neck, hair=hair,
         neck_half=_neck_half(neck_skin, grid, chin),
     )  # fmt: skip
@@ -81,10 +87,12 @@ def _leveled(rgb: Canvas) -> Canvas:
     """Stretch a dull exposure a little, at most by a fifth, leaving colours alone."""
     low, high = np.percentile(luma(rgb[::4, ::4]), (1, 99))
     gain = min(max(0.90 / max(high, 0.2), 0.9), 1.2)
-    return np.clip((rgb - low * 0.15) * np.float32(gain), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((rgb - low * 0.15) * gain, 0, 1), dtype=np.float32)
 
 
-def _face_grid(shape: tuple[int, ...], eyes: tuple[float, float], unit: float, roll: float) -> tuple[Canvas, Canvas]:
+def _face_grid(
+    shape: tuple[int, ...], eyes: tuple[float, float], unit: float, roll: float
+) -> tuple[Canvas, Canvas]:
     """Return each pixel's face coordinates (x, y)."""
     rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     cos, sin = math.cos(math.radians(roll)), math.sin(math.radians(roll))
@@ -92,7 +100,9 @@ def _face_grid(shape: tuple[int, ...], eyes: tuple[float, float], unit: float, r
     return (across * cos + down * sin).astype(np.float32), (down * cos - across * sin).astype(np.float32)
 
 
-def _near(grid: tuple[Canvas, Canvas], x: float, y: float, radius: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _near(
+    grid: tuple[Canvas, Canvas], x: float, y: float, radius: float
+) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     return np.asarray((grid[0] - x) ** 2 + (grid[1] - y) ** 2 < radius**2)
 
 
@@ -112,7 +122,7 @@ def _matte(rgb: Canvas, mask: Canvas, unit: float) -> Canvas:
     inner = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide)))
     outer = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide)))
     refined = smoothstep(0.12, 0.9, refined)
-    return np.clip(np.maximum(refined, inner) * np.clip(outer, 0, 1), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(np.maximum(refined, inner) * outer, 0, 1), dtype=np.float32)
 
 
 def _guided(guide: Canvas, plane: Canvas, radius: int, eps: float) -> Canvas:
@@ -127,12 +137,15 @@ def _guided(guide: Canvas, plane: Canvas, radius: int, eps: float) -> Canvas:
     spread = np.empty((*plane.shape, 3, 3), dtype=np.float32)
     for row in range(3):
         for column in range(row, 3):
-            both = box(guide[:, :, row] * guide[:, :, column]) - mean_guide[:, :, row] * mean_guide[:, :, column]
+            both = (
+                box(guide[:, :, row] * guide[:, :, column]) - mean_guide[:, :, row] * mean_guide[:, :, column]
+            )
             spread[:, :, row, column] = spread[:, :, column, row] = both
     spread += np.eye(3, dtype=np.float32) * np.float32(eps)
     slope = np.linalg.solve(spread, cross[..., None])[..., 0]
     offset = mean_plane - (slope * mean_guide).sum(axis=2)
-    return np.clip((box(slope.astype(np.float32)) * guide).sum(axis=2) + box(offset), 0, 1).astype(np.float32)
+    filtered = (box(slope.astype(np.float32)) * guide).sum(axis=2) + box(offset)
+    return np.asarray(np.clip(filtered, 0, 1), dtype=np.float32)
 
 
 def _chroma_gap(rgb: Canvas, colour: Colour) -> Canvas:
@@ -142,15 +155,27 @@ def _chroma_gap(rgb: Canvas, colour: Colour) -> Canvas:
     return np.asarray(np.abs(rgb / total - wanted / (wanted.sum() + 0.05)).sum(axis=2), dtype=np.float32)
 
 
-def _skin_below(rgb: Canvas, matte: Canvas, grid: tuple[Canvas, Canvas], chin: float, skin: Colour) -> Canvas:
+def _skin_like(rgb: Canvas, skin: Colour) -> Canvas:
+    """Return 1 where a pixel has the hue of the cheeks, in light or shade."""
+    soft = blur(rgb, 1.5)
+    bright = luma(soft) / max(float(np.dot(skin, LUMA)), 0.05)
+    alike = smoothstep(0.14, 0.07, _chroma_gap(soft, skin)) * smoothstep(0.3, 0.5, bright)
+    return np.asarray(alike * smoothstep(1.5, 1.3, bright), dtype=np.float32)
+
+
+def _hair_like(rgb: Canvas, hair: Colour) -> Canvas:
+    """Return 1 where a pixel has hue and brightness of the hair above the forehead."""
+    away = np.abs(luma(blur(rgb, 1.0)) - np.float32(np.dot(hair, LUMA)))
+    return np.asarray(
+        smoothstep(0.16, 0.06, _chroma_gap(rgb, hair)) * smoothstep(0.34, 0.16, away), np.float32
+    )
+
+
+def _neck_skin(skin_like: Canvas, grid: tuple[Canvas, Canvas], chin: float) -> Canvas:
     """Return where the neck's skin shows, 0..1."""
     x, y = grid
-    soft = blur(rgb, 1.5)
-    bright = luma(soft) / max(float(np.dot(skin, (0.299, 0.587, 0.114))), 0.05)
-    alike = smoothstep(0.14, 0.07, _chroma_gap(soft, skin)) * smoothstep(0.3, 0.5, bright)
-    alike = alike * smoothstep(1.5, 1.3, bright) * matte
     place = smoothstep(chin - 0.75, chin - 0.55, y) * smoothstep(1.15, 1.0, np.abs(x))
-    opened = cv2.morphologyEx(alike * place, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    opened = cv2.morphologyEx(skin_like * place, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     return blur(np.asarray(opened, dtype=np.float32), 1.5)
 
 
@@ -161,10 +186,19 @@ def _neck_colour(rgb: Canvas, neck_skin: Canvas, skin: Colour) -> Colour:
     return max(red, skin[0] * limit), max(green, skin[1] * limit), max(blue, skin[2] * limit)
 
 
-def _above_jaw(grid: tuple[Canvas, Canvas], chin: float) -> Canvas:
-    """Return 1 above the jaw: a curve from the ear lobes (about half way down the face) to the chin."""
-    jaw = chin - (chin - 0.9) * np.clip(np.abs(grid[0]), 0, 1) ** 2.2
-    return smoothstep(0.14, 0.03, grid[1] - jaw)
+def _above_jaw(grid: tuple[Canvas, Canvas], chin: float, person_like: Canvas) -> Canvas:
+    """Return 1 above the jaw: a curve from the ear lobes (about half way down the face) to the chin.
+
+    Beside the jaw a high collar may rise; there only what looks like skin or hair is kept.
+    """
+    across = np.abs(grid[0])
+    jaw = chin - (chin - 0.9) * np.clip(across, 0, 1) ** 2.2
+    above = smoothstep(0.14, 0.03, np.asarray(grid[1] - jaw, dtype=np.float32))
+    # Faces narrow towards the chin: 0.96 eye distances at the ears, 0.65 at the mouth's corners and below.
+    outside = np.asarray(across + 0.36 * np.clip(grid[1] - 0.6, 0, 1.1), dtype=np.float32)
+    beside = smoothstep(0.88, 1.02, outside) * smoothstep(0.62, 0.8, grid[1])
+    known = blur(np.asarray(cv2.morphologyEx(person_like, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))), 2.0)
+    return np.asarray(above * (1 - beside * (1 - known)), dtype=np.float32)
 
 
 def _neck_half(neck_skin: Canvas, grid: tuple[Canvas, Canvas], chin: float) -> float:
@@ -178,15 +212,19 @@ def _neck_half(neck_skin: Canvas, grid: tuple[Canvas, Canvas], chin: float) -> f
 
 
 def _without_clothes(
-    matte: Canvas, neck_skin: Canvas, rgb: Canvas, grid: tuple[Canvas, Canvas], chin: float, hair: Colour, above: Canvas
+    matte: Canvas,
+    neck_skin: Canvas,
+    hair_like: Canvas,
+    grid: tuple[Canvas, Canvas],
+    chin: float,
+    above: Canvas,
 ) -> Canvas:
     """Keep the head above the jaw; below it only skin of the neck and hair at its sides."""
     x, y = grid
-    brightness = luma(blur(rgb, 1.0))
-    target = float(np.dot(hair, (0.299, 0.587, 0.114)))
-    like_hair = smoothstep(0.16, 0.06, _chroma_gap(rgb, hair)) * smoothstep(0.34, 0.16, np.abs(brightness - target))
     sides = smoothstep(0.72, 0.92, np.abs(x)) * smoothstep(chin + 0.5, chin - 0.1, y)
-    hanging = cv2.morphologyEx(np.asarray(like_hair * sides, np.float32), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
+    hanging = cv2.morphologyEx(
+        np.asarray(hair_like * sides, np.float32), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)
+    )
     throat = np.minimum(neck_skin, blur(neck_skin, 6.0)) ** 2 * smoothstep(chin + 0.30, chin + 0.04, y)
     kept = np.maximum(above, np.maximum(throat, blur(np.asarray(hanging, dtype=np.float32), 2.0)))
     return _largest_part(np.asarray(matte * np.clip(kept, 0, 1), dtype=np.float32))

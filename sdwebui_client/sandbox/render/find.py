@@ -1,4 +1,5 @@
-"""Finds the face in an init image, without a model: a likeness search for a known person, else by skin and place."""
+"""Finds the face in an init image, without a model: a likeness search for a known person, else by skin and
+place."""
 
 from __future__ import annotations
 
@@ -32,8 +33,12 @@ class FaceSpot:
 
     def grid(self, shape: tuple[int, int]) -> tuple[Canvas, Canvas]:
         """Return the face coordinates of every pixel of a picture of `shape` (height, width)."""
-        x = (np.arange(shape[1], dtype=np.float32)[None, :] - np.float32(self.x)) / np.float32(self.eye_distance)
-        y = (np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.y)) / np.float32(self.eye_distance)
+        x = (np.arange(shape[1], dtype=np.float32)[None, :] - np.float32(self.x)) / np.float32(
+            self.eye_distance
+        )
+        y = (np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.y)) / np.float32(
+            self.eye_distance
+        )
         return x, y
 
 

@@ -20,7 +20,9 @@ def toned(canvas: Canvas, look: Look, strength: float = 1.0) -> Canvas:
         strength: share of the full effect.
     """
     if look.monochrome:
-        return np.asarray(canvas + (luma(canvas)[:, :, None] - canvas) * np.float32(min(strength, 1.0)), np.float32)
+        return np.asarray(
+            canvas + (luma(canvas)[:, :, None] - canvas) * np.float32(min(strength, 1.0)), np.float32
+        )
     warmth = np.float32(look.warmth * strength)
     if abs(float(warmth)) < 1e-3:
         return canvas
@@ -45,18 +47,24 @@ def vignetted(canvas: Canvas, centre: tuple[float, float], amount: float) -> Can
 def contrasted(canvas: Canvas, amount: float) -> Canvas:
     """Bend the tone curve into a gentle S."""
     share = np.clip(canvas, 0, 1)
-    return np.asarray(share + np.float32(amount) * (share * share * (3 - 2 * share) - share), dtype=np.float32)
+    return np.asarray(
+        share + np.float32(amount) * (share * share * (3 - 2 * share) - share), dtype=np.float32
+    )
 
 
 def bloomed(canvas: Canvas, sigma: float, amount: float) -> Canvas:
     """Let highlights glow a little, as a portrait lens does."""
     bright = np.maximum(canvas - np.float32(0.55), 0)
-    return np.asarray(canvas + blur(np.asarray(bright, dtype=np.float32), sigma) * np.float32(amount), np.float32)
+    return np.asarray(
+        canvas + blur(np.asarray(bright, dtype=np.float32), sigma) * np.float32(amount), np.float32
+    )
 
 
 def grained(canvas: Canvas, rng: np.random.Generator, amount: float) -> Canvas:
     """Add film grain: fine brightness noise, strongest in the middle tones."""
     shape = (canvas.shape[0], canvas.shape[1])
-    grain = rng.standard_normal(shape, dtype=np.float32) * np.float32(0.75) + clouds(rng, shape, 3, 1) * np.float32(0.4)
+    grain = rng.standard_normal(shape, dtype=np.float32) * np.float32(0.75) + clouds(
+        rng, shape, 3, 1
+    ) * np.float32(0.4)
     middle = 1 - np.abs(2 * luma(canvas) - 1) * np.float32(0.6)
     return np.asarray(canvas + (grain * middle * np.float32(amount))[:, :, None], dtype=np.float32)

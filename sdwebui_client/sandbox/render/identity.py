@@ -1,7 +1,8 @@
 """How much of the person a picture keeps: the luck of the seed, the LoRA's quality and its weight.
 
-A weak likeness moves the features of the face about, as a badly trained LoRA or an unlucky seed does: eyes, nose, mouth
-and jaw change size and place, smoothly, so that it stays the photo of *a* person but not quite of this one.
+A weak likeness moves the features of the face about, as a badly trained LoRA or an unlucky seed does: eyes,
+nose, mouth and jaw change size and place, smoothly, so that it stays the photo of *a* person but not quite
+of this one.
 """
 
 from __future__ import annotations
@@ -66,12 +67,12 @@ def likeness_of(rng: np.random.Generator, *, quality: float, weight: float) -> L
         weight: of its tag in the prompt.
     """
     lucky = rng.random() < GOOD_SEEDS
-    luck = rng.uniform(0.0, 0.22) if lucky else rng.uniform(0.75, 1.0)
+    luck = rng.uniform(0.0, 0.22) if lucky else rng.uniform(0.88, 1.0)
     held = quality * min(max(weight, 0.0) / FULL_WEIGHT, 1.0)
     overdone = max(weight - OVERDONE_WEIGHT, 0.0) * 0.8
     drift = min(max(luck, 1.0 - held + luck * held, overdone + luck), 1.0)
     signs = rng.choice([-1.0, 1.0], size=(len(FEATURES), 4))
-    sizes = rng.uniform(0.75, 1.0, size=(len(FEATURES), 4))
+    sizes = rng.uniform(0.85, 1.0, size=(len(FEATURES), 4))
     moves = tuple(tuple(float(value) for value in row) for row in signs * sizes)
     return Likeness(drift=float(drift), moves=moves)  # type: ignore[arg-type]
 
@@ -99,5 +100,7 @@ def _push(
 ) -> None:
     across, down = x - np.float32(feature.x * side), y - np.float32(feature.y)
     near = np.exp(-(across**2 + down**2) / np.float32(2 * feature.radius**2))
-    away_x += near * (np.float32(move[0] * feature.shift[0] * side) + across * np.float32(move[2] * feature.grow[0]))
+    away_x += near * (
+        np.float32(move[0] * feature.shift[0] * side) + across * np.float32(move[2] * feature.grow[0])
+    )
     away_y += near * (np.float32(move[1] * feature.shift[1]) + down * np.float32(move[3] * feature.grow[1]))

@@ -1,8 +1,8 @@
 """Reads the sandbox LoRA: a safetensors file that carries a reference photo instead of trained weights.
 
-The container is read here in a few lines, since the `safetensors` package belongs to another extra. Layout: 8 bytes
-little-endian header length, a JSON header (name -> dtype, shape, data_offsets; `__metadata__`), then the raw tensors
-(safetensors format description, huggingface/safetensors README).
+The container is read here in a few lines, since the `safetensors` package belongs to another extra. Layout:
+8 bytes little-endian header length, a JSON header (name -> dtype, shape, data_offsets; `__metadata__`),
+then the raw tensors (safetensors format description, huggingface/safetensors README).
 """
 
 from __future__ import annotations
@@ -71,14 +71,17 @@ def _load(path: str, _mtime_ns: int, _size: int) -> SandboxLora:
         raise NotASandboxLora(f"{path}: not a sandbox LoRA (its metadata carries no sandbox=true).")
     if metadata.get("sandbox_format") != FORMAT:
         raise SandboxLoraError(
-            f"{path}: sandbox LoRA format {metadata.get('sandbox_format')!r}; this sandbox reads format {FORMAT!r}."
+            f"{path}: sandbox LoRA format {metadata.get('sandbox_format')!r};"
+            f" this sandbox reads format {FORMAT!r}."
         )
     reference = _tensor(path, header, body, "sandbox.reference", ndim=3)
     if reference.shape[2] != 3:
         raise SandboxLoraError(f"{path}: sandbox.reference has {reference.shape[2]} channels, not 3.")
     mask = _tensor(path, header, body, "sandbox.mask", ndim=2)
     if mask.shape != reference.shape[:2]:
-        raise SandboxLoraError(f"{path}: mask {mask.shape} and reference {reference.shape[:2]} differ in size.")
+        raise SandboxLoraError(
+            f"{path}: mask {mask.shape} and reference {reference.shape[:2]} differ in size."
+        )
     return SandboxLora(
         name=str(metadata.get("ss_output_name") or Path(path).stem),
         reference=reference,
@@ -113,7 +116,9 @@ def _tensor(path: str, header: dict[str, Any], body: bytes, name: str, *, ndim: 
     except (KeyError, TypeError, ValueError) as error:
         raise SandboxLoraError(f"{path}: tensor {name} is described wrongly ({error!r}).") from error
     if dtype != "U8" or len(shape) != ndim:
-        raise SandboxLoraError(f"{path}: tensor {name} is {dtype} with {len(shape)} axes, not U8 with {ndim}.")
+        raise SandboxLoraError(
+            f"{path}: tensor {name} is {dtype} with {len(shape)} axes, not U8 with {ndim}."
+        )
     if not 0 <= begin <= end <= len(body) or end - begin != int(np.prod(shape)) or min(shape) < 1:
         raise SandboxLoraError(f"{path}: tensor {name} is cut short.")
     tensor = np.frombuffer(body, dtype=np.uint8, count=end - begin, offset=begin).reshape(shape)
@@ -121,7 +126,9 @@ def _tensor(path: str, header: dict[str, Any], body: bytes, name: str, *, ndim: 
     return tensor
 
 
-def _landmarks(path: str, metadata: dict[str, str], shape: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
+def _landmarks(
+    path: str, metadata: dict[str, str], shape: tuple[int, ...]
+) -> tuple[tuple[float, float], ...]:
     try:
         points = tuple((float(x), float(y)) for x, y in json.loads(metadata["sandbox_landmarks"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -20,7 +20,8 @@ SUPERSAMPLING = 4
 def marked(picture: Picture) -> Picture:
     """Return the picture with a small plate in its lower right corner.
 
-    Place and size depend on the picture's size only, so that marking an enlarged picture again covers the first mark.
+    Place and size depend on the picture's size only, so that marking an enlarged picture again covers the
+    first mark.
     """
     height, width = picture.shape[:2]
     plate = _plate(max(round(min(width, height) * 0.034), 9))
@@ -31,7 +32,9 @@ def marked(picture: Picture) -> Picture:
     area = result[top : top + rows, left : left + columns]
     cut = plate[: area.shape[0], : area.shape[1]]
     alpha = cut[:, :, 3:]
-    area[...] = np.clip((as_canvas(area) * (1 - alpha) + cut[:, :, :3] * alpha) * 255 + 0.5, 0, 255).astype(np.uint8)
+    area[...] = np.clip((as_canvas(area) * (1 - alpha) + cut[:, :, :3] * alpha) * 255 + 0.5, 0, 255).astype(
+        np.uint8
+    )
     return result
 
 

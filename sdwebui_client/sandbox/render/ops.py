@@ -1,4 +1,5 @@
-"""Small pixel operations the drawing is built of. Canvases are float32, RGB, 0..1, in display (sRGB) values."""
+"""Small pixel operations the drawing is built of. Canvases are float32, RGB, 0..1, in display (sRGB)
+values."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ def as_canvas(picture: Any) -> Canvas:
 
 def as_picture(canvas: Canvas) -> Picture:
     """Turn a 0..1 canvas into 0..255 integers, clipped and rounded."""
-    return np.clip(canvas * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(canvas * 255.0 + 0.5, 0, 255), dtype=np.uint8)
 
 
 def hex_colour(text: str) -> Colour:
@@ -147,7 +148,12 @@ def rounded(plane: Canvas, radius: float) -> Canvas:
 
 
 def stroke(
-    shape: tuple[int, int], points: npt.NDArray[np.float64], width: float, soft: float = 0.0, *, closed: bool = False
+    shape: tuple[int, int],
+    points: npt.NDArray[np.float64],
+    width: float,
+    soft: float = 0.0,
+    *,
+    closed: bool = False,
 ) -> Canvas:
     """Draw a line of `width` px through points."""
     plane = np.zeros(shape, dtype=np.uint8)
@@ -156,7 +162,9 @@ def stroke(
     return blur(as_canvas(plane), soft)
 
 
-def curve(points: list[tuple[float, float]], *, closed: bool = False, samples: int = 14) -> npt.NDArray[np.float64]:
+def curve(
+    points: list[tuple[float, float]], *, closed: bool = False, samples: int = 14
+) -> npt.NDArray[np.float64]:
     """Return a smooth line (Catmull-Rom) through the points."""
     knots = np.asarray(points, dtype=np.float64)
     if closed:

@@ -8,23 +8,27 @@ from typing import Literal, TypeAlias
 
 from .ops import Colour, hex_colour, mixed
 
-Garment: TypeAlias = Literal["suit", "shirt", "crew", "turtleneck"]
+Garment: TypeAlias = Literal["suit", "shirt", "crew", "turtleneck", "hanbok"]
 BackdropKind: TypeAlias = Literal["studio", "bokeh", "plain"]
 
 COLOURS: dict[str, Colour] = {
     word: hex_colour(code)
     for word, code in {
         "navy": "#171e30", "blue": "#35588f", "teal": "#1f5f66", "cyan": "#3d8fa3", "green": "#3c5f49",
-        "olive": "#5d5f3a", "emerald": "#1d5c49", "red": "#8f2f33", "burgundy": "#5a2330", "maroon": "#5a2330",
-        "wine": "#5a2330", "pink": "#c98d97", "purple": "#553f73", "violet": "#5d4a80", "lavender": "#a79bc0",
-        "yellow": "#c9a84c", "mustard": "#a98033", "gold": "#b08d4a", "golden": "#b08d4a", "orange": "#b8683a",
+        "olive": "#5d5f3a", "emerald": "#1d5c49", "red": "#8f2f33", "burgundy": "#5a2330",
+        "maroon": "#5a2330",
+        "wine": "#5a2330", "pink": "#c98d97", "purple": "#553f73", "violet": "#5d4a80",
+        "lavender": "#a79bc0", "lilac": "#b3a2c9",
+        "yellow": "#c9a84c", "mustard": "#a98033", "gold": "#b08d4a", "golden": "#b08d4a",
+        "orange": "#b8683a",
         "brown": "#5f4636", "camel": "#a98559", "tan": "#b0916d", "beige": "#c9b79c", "cream": "#e2d8c4",
         "ivory": "#e8e0d0", "white": "#d9d9d8", "black": "#26272b", "charcoal": "#3a3c41", "gray": "#85888c",
         "grey": "#85888c", "silver": "#b5b8bc", "khaki": "#93875f", "peach": "#d6a98a", "coral": "#c9705f",
     }.items()
 }  # fmt: skip
 BACKDROP_NOUNS = (
-    "background", "backdrop", "wall", "studio", "seamless", "office", "outdoor", "outdoors", "park", "garden", "forest",
+    "background", "backdrop", "wall", "studio", "seamless", "office", "outdoor", "outdoors", "park",
+    "garden", "forest",
     "city", "street", "bokeh", "library", "window", "beach", "sunset", "lobby", "cafe",
 )  # fmt: skip
 BOKEH_SCENES: dict[str, tuple[str, str]] = {
@@ -37,8 +41,9 @@ BOKEH_SCENES: dict[str, tuple[str, str]] = {
 GARMENT_NOUNS: dict[str, Garment] = {
     "suit": "suit", "jacket": "suit", "blazer": "suit", "tuxedo": "suit", "coat": "suit", "tie": "suit",
     "shirt": "shirt", "blouse": "shirt", "polo": "shirt", "uniform": "shirt",
-    "turtleneck": "turtleneck", "rollneck": "turtleneck",
-    "sweater": "crew", "knit": "crew", "knitwear": "crew", "pullover": "crew", "cardigan": "crew", "t-shirt": "crew",
+    "turtleneck": "turtleneck", "rollneck": "turtleneck", "hanbok": "hanbok",
+    "sweater": "crew", "knit": "crew", "knitwear": "crew", "pullover": "crew", "cardigan": "crew",
+    "t-shirt": "crew",
     "tee": "crew", "jumper": "crew", "dress": "crew", "hoodie": "crew", "top": "crew",
 }  # fmt: skip
 GARMENT_DEFAULTS: dict[Garment, Colour] = {
@@ -46,12 +51,15 @@ GARMENT_DEFAULTS: dict[Garment, Colour] = {
     "shirt": hex_colour("#dfe3e8"),
     "crew": hex_colour("#4a5560"),
     "turtleneck": hex_colour("#2e3034"),
+    "hanbok": hex_colour("#d3abb4"),
 }
 COOL_WORDS = ("cool", "cold", "blue", "icy", "winter", "steel", "bluish", "teal", "moonlight")
 WARM_WORDS = ("warm", "golden", "amber", "sunset", "candlelight", "cozy", "autumn", "tungsten", "orange")
 TONE_NOUNS = (
-    "tone", "tones", "toned", "light", "lighting", "grade", "grading", "colour", "colours", "color", "colors", "mood",
-    "temperature", "palette", "hour", "lit", "atmosphere", "white balance", "cast", "tint", "highlights", "shadows",
+    "tone", "tones", "toned", "light", "lighting", "grade", "grading", "colour", "colours", "color",
+    "colors", "mood",
+    "temperature", "palette", "hour", "lit", "atmosphere", "white balance", "cast", "tint", "highlights",
+    "shadows",
 )  # fmt: skip
 ALWAYS_TONE = ("cool", "cold", "icy", "bluish", "warm", "amber", "cozy", "candlelight", "tungsten")
 """Words that name a temperature whatever stands beside them."""
@@ -106,6 +114,8 @@ def _female(words: set[str]) -> bool | None:
 def _warmth(chunks: list[list[str]]) -> float:
     score = 0.0
     for chunk in chunks:
+        if any(word in GARMENT_NOUNS or word in BACKDROP_NOUNS for word in chunk):
+            continue
         about_light = any(word in TONE_NOUNS for word in chunk)
         for word in chunk:
             if not about_light and word not in ALWAYS_TONE:

@@ -152,10 +152,10 @@ def _portrait(scene: Scene, spot: FaceSpot | None) -> Canvas:
         canvas = redrawn_face(canvas, head.x, head.y, pose.eye_distance, unit.denoising_strength, rng)
     canvas = unfinished(canvas, scene.steps)
     canvas = bloomed(canvas, pose.eye_distance * 0.35, 0.10)
-    canvas = contrasted(canvas, 0.16)
+    canvas = contrasted(canvas, 0.12)
     canvas = toned(canvas, look)
     canvas = vignetted(canvas, pose.eyes, 0.20)
-    return grained(canvas, rng, 0.010)
+    return grained(canvas, rng, 0.006)
 
 
 def _from_image(scene: Scene) -> Picture:
@@ -180,22 +180,25 @@ def _reworked(scene: Scene, canvas: Canvas, look: Look, spot: FaceSpot | None) -
     strength = scene.denoising_strength
     rng = np.random.default_rng([abs(scene.seed), 4])
     canvas = _shifted(canvas, rng, strength)
-    canvas = sharpen(canvas, max(scene.width / 640, 0.6), 0.35 * min(strength / FULL_TONE_AT, 1.0))
+    canvas = sharpen(canvas, max(scene.width / 640, 0.6), 0.16 * min(strength / FULL_TONE_AT, 1.0))
     unit = scene.detailer("face")
     if spot is not None and unit is not None:
         x, y = spot.grid((scene.height, scene.width))
-        canvas = redrawn_face(canvas, x, y, spot.eye_distance, unit.denoising_strength * 0.5, rng)
+        canvas = redrawn_face(canvas, x, y, spot.eye_distance, unit.denoising_strength * 0.3, rng)
     canvas = toned(canvas, look, min(strength / FULL_TONE_AT, 1.5))
     canvas = canvas * np.float32(1 + rng.uniform(-0.03, 0.03) * strength)
-    return grained(canvas, rng, 0.006 * min(strength * 2, 1.0))
+    return grained(canvas, rng, 0.003 * min(strength * 2, 1.0))
 
 
 def _shifted(canvas: Canvas, rng: np.random.Generator, strength: float) -> Canvas:
-    """Move everything by fractions of a pixel to a few pixels, smoothly: what a partial redraw does to shapes."""
+    """Move everything by fractions of a pixel to a few pixels, smoothly: what a partial redraw does to
+    shapes."""
     height, width = canvas.shape[:2]
     reach = np.float32(strength * width * 0.0035)
     cell = max(width, height) / 7
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     columns += noise(rng, (height, width), cell) * reach
     rows += noise(rng, (height, width), cell) * reach
-    return np.asarray(cv2.remap(canvas, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(
+        cv2.remap(canvas, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )

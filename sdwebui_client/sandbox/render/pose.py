@@ -1,7 +1,8 @@
-"""Reads a pose back from the skeleton picture ControlNet OpenPose is given, and works out where the head goes.
+"""Reads a pose back from the skeleton picture ControlNet OpenPose is given, and works out where the head
+goes.
 
-A skeleton shows 18 joints (COCO order) as dots in 18 colours on limbs of 0.6 brightness: the drawing convention of
-OpenPose's COCO model that ControlNet was trained on.
+A skeleton shows 18 joints (COCO order) as dots in 18 colours on limbs of 0.6 brightness: the drawing
+convention of OpenPose's COCO model that ControlNet was trained on.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ NECK_BELOW_EYES = 2.8
 LEAN = 0.75
 """How far the head may stand beside the neck, in eye distances."""
 HEAD_ROOM = 1.08
-"""A head is drawn a little larger than the bare joints say: portraits flatter by it, and eyes of skeletons stand close."""
+"""A head is drawn a little larger than the bare joints say: portraits flatter by it, and eyes of skeletons
+stand close."""
 SHOULDER_HALF = 2.3
 """From the neck to a shoulder joint, in eye distances."""
 FACE_WIDTHS = 2.15
@@ -84,7 +86,9 @@ def read_joints(skeleton: Picture) -> tuple[Point | None, ...]:
     return tuple(joints)
 
 
-def fitted(joints: tuple[Point | None, ...], source: tuple[int, int], target: tuple[int, int]) -> tuple[Point | None, ...]:
+def fitted(
+    joints: tuple[Point | None, ...], source: tuple[int, int], target: tuple[int, int]
+) -> tuple[Point | None, ...]:
     """Carry joints from a control map to a picture as "Crop and Resize" does: cover, then cut the middle.
 
     Args:
@@ -95,7 +99,9 @@ def fitted(joints: tuple[Point | None, ...], source: tuple[int, int], target: tu
     scale = max(target[0] / source[0], target[1] / source[1])
     left = (target[0] - source[0] * scale) / 2
     top = (target[1] - source[1] * scale) / 2
-    return tuple(None if joint is None else (joint[0] * scale + left, joint[1] * scale + top) for joint in joints)
+    return tuple(
+        None if joint is None else (joint[0] * scale + left, joint[1] * scale + top) for joint in joints
+    )
 
 
 def default_pose(width: int, height: int) -> Pose:
@@ -164,7 +170,8 @@ def _yaw(joints: tuple[Point | None, ...], nose: Point) -> float:
 
 
 def _eye_distance(joints: tuple[Point | None, ...], nose: Point, yaw: float) -> float:
-    """Return the head's size; hand-drawn skeletons disagree with themselves, so eyes and neck both have a say."""
+    """Return the head's size; hand-drawn skeletons disagree with themselves, so eyes and neck both have a
+    say."""
     says: list[tuple[float, float]] = []
     right, left, neck = joints[R_EYE], joints[L_EYE], joints[NECK]
     if right is not None and left is not None:

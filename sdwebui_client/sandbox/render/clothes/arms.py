@@ -59,7 +59,17 @@ def _hand(
 
     skin = Fabric(scaled(cutout.skin, 0.92), folds=0.0, weave=0.25)
     parts = [limb(at(0.62, place), at(0.62 + reach, place * 0.82), 0.105, 0.085) for place, reach in FINGERS]
-    parts.append([at(-0.3, -0.24), at(0.2, -0.33), at(0.68, -0.34), at(0.74, 0.0), at(0.66, 0.33), at(0.2, 0.31), at(-0.3, 0.24)])
+    parts.append(
+        [
+            at(-0.3, -0.24),
+            at(0.2, -0.33),
+            at(0.68, -0.34),
+            at(0.74, 0.0),
+            at(0.66, 0.33),
+            at(0.2, 0.31),
+            at(-0.3, 0.24),
+        ]
+    )
     parts.append(limb(at(0.2, 0.26 * thumb_side), at(0.72, 0.40 * thumb_side), 0.13, 0.09))
     for number, part in enumerate(parts):
         mask = body.area(part, soft=0.012)

@@ -1,6 +1,7 @@
 """Where neck, chest and sleeves of a drawn body are.
 
-Body coordinates: origin at the base of the neck, x to the picture's right, y down, unit one eye distance of the head.
+Body coordinates: origin at the base of the neck, x to the picture's right, y down, unit one eye distance of
+the head.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ class Body:
 
     def px(self, points: list[Point] | Outline) -> Outline:
         """Carry body coordinates to pixels."""
-        return np.asarray(points, dtype=np.float64) * self.unit + np.asarray(self.neck)
+        return np.asarray(np.asarray(points) * self.unit + np.asarray(self.neck), dtype=np.float64)
 
     def front(self, x: float, y: float, side: float = 1.0) -> Point:
-        """Place a point of the garment's front; `side` -1 mirrors it. A turned body shifts it, most in the middle."""
+        """Place a point of the garment's front; `side` -1 mirrors it. A turned body shifts it, most in the
+        middle."""
         reach = max(1.0 - (x / 3.2) ** 2, 0.0)
         squeeze = 1.0 - 0.16 * self.turn * side
         return x * side * squeeze + 0.42 * self.turn * reach, y
@@ -146,7 +148,10 @@ def sleeves(body: Body, pad: float) -> tuple[Sleeve, Sleeve]:
     parts = []
     for joint, (elbow, wrist), side in ((body.left, body.left_arm, -1.0), (body.right, body.right_arm, 1.0)):
         bend = elbow or (joint[0] + 0.35 * side, joint[1] + 4.2)
-        hand = wrist or (bend[0] - 0.15 * side, max(bend[1] + 3.5, (body.shape[0] - body.neck[1]) / body.unit + 1))
+        hand = wrist or (
+            bend[0] - 0.15 * side,
+            max(bend[1] + 3.5, (body.shape[0] - body.neck[1]) / body.unit + 1),
+        )
         shoulder = (joint[0] - 0.02 * side, joint[1] + 0.22)
         parts.append(
             Sleeve(
@@ -181,10 +186,16 @@ def draw_neck(canvas: Canvas, body: Body, cutout: Cutout, head: HeadLayer) -> tu
         (jaw[0] + half * 0.98, jaw[1] - 0.3),
     ]
     mask = body.area(outline, soft=0.012)
-    columns = (np.arange(body.shape[1], dtype=np.float32)[None, :] - np.float32(body.neck[0])) / np.float32(body.unit)
-    rows = (np.arange(body.shape[0], dtype=np.float32)[:, None] - np.float32(body.neck[1])) / np.float32(body.unit)
+    columns = (np.arange(body.shape[1], dtype=np.float32)[None, :] - np.float32(body.neck[0])) / np.float32(
+        body.unit
+    )
+    rows = (np.arange(body.shape[0], dtype=np.float32)[:, None] - np.float32(body.neck[1])) / np.float32(
+        body.unit
+    )
     # Just below the jaw the colours of the photo run on into the drawn skin.
-    carried = smoothstep(cutout.chin + 0.75, cutout.chin + 0.15, head.y) * smoothstep(1.0, 0.8, np.abs(head.x))
+    carried = smoothstep(cutout.chin + 0.75, cutout.chin + 0.15, head.y) * smoothstep(
+        1.0, 0.8, np.abs(head.x)
+    )
     skin = over(flat(body.shape, cutout.neck), blur(head.rgb, body.unit * 0.1), carried)
     lean = np.float32(jaw[0]) * np.clip(-rows / np.float32(max(-jaw[1], 0.3)), 0, 1)
     round_x = (columns - lean) / np.float32(half * 1.05)

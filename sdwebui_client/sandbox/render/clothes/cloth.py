@@ -39,6 +39,7 @@ def lay(
     roundness: float,
     rng: np.random.Generator,
     shadow: float = 0.0,
+    form: Canvas | None = None,
 ) -> Canvas:
     """Lay a piece of cloth on the picture, in place; the picture is returned.
 
@@ -50,6 +51,7 @@ def lay(
         roundness: how far from its edge the piece bulges, eye distances.
         rng: for folds and weave.
         shadow: 0..1, how dark the shadow is that it casts around itself on what lies below.
+        form: the outline the piece bulges from, where `mask` fades only part of it in.
     """
     box = window(mask, unit * 0.45)
     if box is None:
@@ -58,10 +60,13 @@ def lay(
     if shadow > 0:
         thrown = blur(_moved(piece, unit * 0.05, unit * 0.09), unit * 0.10)
         area *= (1 - np.float32(shadow) * thrown * (1 - piece))[:, :, None]
-    light = _light(piece, fabric, unit, roundness, rng)
+    light = _light(piece if form is None else form[box], fabric, unit, roundness, rng)
     cloth = np.asarray(fabric.colour, dtype=np.float32) * light[:, :, None]
     if fabric.sheen > 0:
         cloth += (np.float32(fabric.sheen) * np.maximum(light - np.float32(1.02), 0) ** 1.5)[:, :, None]
+    else:
+        # Dark cloth would sink into one dark shape: fibres catch some light whatever its colour.
+        cloth += np.maximum(light - np.float32(0.95), 0)[:, :, None] * np.float32(0.10)
     if max(fabric.colour) > 0.55:
         # Highlights roll off instead of clipping, so that white cloth keeps its shape.
         bright = np.maximum(cloth - KNEE, 0)
@@ -98,7 +103,9 @@ def _light(mask: Canvas, fabric: Fabric, unit: float, roundness: float, rng: np.
         shade = shade + np.float32(0.045 * fabric.weave) * np.asarray(thread, dtype=np.float32)
     if fabric.ribs > 0:
         columns = np.arange(width, dtype=np.float32)[None, :]
-        shade = shade + np.float32(0.04 * fabric.ribs) * np.sin(columns * np.float32(2 * np.pi / max(unit * 0.075, 3)))
+        shade = shade + np.float32(0.04 * fabric.ribs) * np.sin(
+            columns * np.float32(2 * np.pi / max(unit * 0.075, 3))
+        )
     return np.asarray(np.clip(shade, 0.2, 1.6), dtype=np.float32)
 
 
