@@ -1,4 +1,4 @@
-"""Derive the sandbox's catalogues from the recorded exchanges: one `sdwebui_client/sandbox/data/<flavour>.json.gz` a flavour.
+"""Derive the sandbox's catalogues (sdwebui_client/sandbox/data) from the recorded exchanges.
 
     python scripts/build_sandbox_data.py            # write
     python scripts/build_sandbox_data.py --check    # exit 1 when a file differs from what the recordings give
@@ -45,7 +45,7 @@ def catalogue(flavour: str) -> dict[str, Any]:
 
 
 def checkpoint_hashes() -> dict[str, str]:
-    """Model name -> SHA-256: a server shows it only once it has loaded the file, so every list of every one is looked at."""
+    """Model name -> SHA-256, from all lists: a server shows it only once it has loaded the file."""
     cases = [case for flavour in FLAVOURS for case in recordings(flavour).values() if case.is_exchange]
     lists = [case.body for case in cases if case.path.endswith("/sd-models")]
     items = [item for listed in lists if isinstance(listed, list) for item in listed]
@@ -60,7 +60,9 @@ def packed(flavour: str) -> bytes:
 
 def main() -> int:
     """Write the files, or compare them with the recordings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, report differences")
     check = parser.parse_args().check
     stale = []

@@ -1,4 +1,4 @@
-"""A stand-in for a Stable Diffusion WebUI: the recorded API, its silent failures included, and drawn portraits.
+"""A stand-in for a Stable Diffusion WebUI: the recorded API, silent failures included, and drawn portraits.
 
 Needs the `sandbox` extra. Nothing heavy is imported before a name of this module is used.
 """

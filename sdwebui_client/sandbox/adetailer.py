@@ -1,4 +1,4 @@
-"""ADetailer: reads its units as the extension does, silently dropping what it does not like, and names them in `info`."""
+"""ADetailer: reads its units as the extension does, dropping without a word what it does not like."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .render.scene import DetailTarget
 
 _FIELDS: tuple[tuple[str, str, Any, str | None], ...] = (
-    # key, label, value that is not written (_ALWAYS: written always), key that must be on for it to be written
+    # key, label, value that is not written ("_always": none), key that must be on for it to be written
     ("ad_model", "model", "_always", None),
     ("ad_model_classes", "model classes", "", None),
     ("ad_prompt", "prompt", "", None),
@@ -112,8 +112,9 @@ class Plan:
 def plan(args: tuple[Any, ...], schema: Mapping[str, Any], *, img2img: bool) -> Plan:
     """Read the script's arguments (recorded: p03*, e08*).
 
-    The first is the switch when it is a boolean and means "on" otherwise, so a request without the two leading
-    booleans runs, together with the interface's default unit behind it. A unit that does not validate is dropped.
+    The first is the switch when it is a boolean and means "on" otherwise, so a request without the two
+    leading booleans runs, together with the interface's default unit behind it. A unit that does not
+    validate is dropped.
     """
     switch = args[0] if args and isinstance(args[0], bool) else bool(args)
     if not switch:

@@ -53,7 +53,7 @@ def resolve(catalogue: Catalogue, tab: str, body: dict[str, Any]) -> ScriptCalls
 
 
 def _overlaid(defaults: tuple[Any, ...], entry: Any) -> tuple[Any, ...]:
-    """Lay a request's arguments over the defaults; what is beyond the last slot is dropped (recorded: e08n, p05i)."""
+    """Lay a request's arguments over the defaults; those beyond the last slot are dropped (e08n, p05i)."""
     if not isinstance(entry, dict | list | str):
         raise Crash("TypeError", f"argument of type '{type(entry).__name__}' is not iterable")
     # A list that does not hold the word "args" is taken for an empty entry (recorded: e06e).

@@ -1,4 +1,4 @@
-"""What a sandbox has installed: the recorded server's catalogue, with the models of an ordinary portrait set-up."""
+"""What is installed: the recorded server's catalogue, with the models of an ordinary portrait set-up."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Catalogue:
         """The `name` of every entry of a list."""
         return [str(entry["name"]) for entry in self.answers.get(path) or []]
 
-    # -- what is in it ----------------------------------------------------------------------------------------
+    # -- what is in it -------------------------------------------------------------------------------------
 
     def _checkpoints(self, models: str) -> list[Checkpoint]:
         if self.portrait and self.flavour != "sdnext":
@@ -188,7 +188,7 @@ class Catalogue:
         path = "/sdapi/v1/extensions"
         self.answers[path] = [entry for entry in self.answers[path] if entry["name"] not in extensions]
 
-    # -- scripts ----------------------------------------------------------------------------------------------
+    # -- scripts -------------------------------------------------------------------------------------------
 
     def _arguments(self, script: str) -> list[dict[str, Any]]:
         return [
@@ -199,7 +199,7 @@ class Catalogue:
         ]
 
     def script_defaults(self, script: str, tab: str) -> list[Any]:
-        """The interface's own values of a script's arguments; what a request leaves out is taken from here."""
+        """The interface's own values of a script's arguments, for what a request leaves out."""
         for info in self.answers["/sdapi/v1/script-info"]:
             if info["name"] == script and info["is_img2img"] == (tab == "img2img"):
                 return [copy.deepcopy(argument["value"]) for argument in info["args"]]
@@ -216,7 +216,7 @@ class Catalogue:
 
 
 def _models_of(kind: dict[str, Any], names: list[str]) -> tuple[list[str], str]:
-    """The models a ControlNet type offers: those the recorded list's rule (a word of the name) lets through."""
+    """The models a ControlNet type offers, by the recorded list's rule: a word of the name."""
     recorded = [name for name in kind["model_list"] if name != "None"]
     word = _common_word(recorded)
     keep: Callable[[str], bool] = (

@@ -62,7 +62,7 @@ async def get_options(call: Call) -> dict[str, Any]:
 
 
 async def set_options(call: Call) -> None:
-    """Set options. Types are not checked; a checkpoint must exist and is normalised to its title, except on Forge."""
+    """Set options, unchecked; only a checkpoint must exist, and becomes its title (not on Forge)."""
     values = call.validator.validate_object(await call.json())
     sandbox = call.sandbox
     if "sd_model_checkpoint" in values:

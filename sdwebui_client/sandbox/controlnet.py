@@ -1,4 +1,4 @@
-"""ControlNet: reads units, runs the preprocessors that need no weights, and reports them the way each flavour does."""
+"""ControlNet: runs the preprocessors that need no weights, and reports units as each flavour does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ PLAIN = {
 }
 """Preprocessors that hand the picture on (or work inside the sampler)."""
 MISSING_WEIGHTS = ("URLError", "<urlopen error [Errno -2] Name or service not known>")
-"""What a preprocessor fails with whose weights cannot be downloaded (A1111; Forge's and reForge's is a ConnectionError)."""
+"""What a preprocessor fails with whose weights cannot be downloaded (A1111; Forge's and reForge's is a
+ConnectionError)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def _apply_a1111(
         picture = _picture(unit, init)
         seen = None if picture is None else _try(unit, picture, size, real_pose)
         if model is None or seen is None:
-            # One unit that fails takes the whole extension down for this picture (recorded: e07*, p05k, p18k).
+            # One unit that fails takes the whole extension down for this picture (recorded:
+            # e07*, p05k, p18k).
             return Applied(entries)
         controls.append(Control(kind_of(model), seen, unit.weight))
         if unit.save_detected_map:
@@ -100,7 +102,8 @@ def _apply_forge(
     try:
         pictures = [_picture(unit, init) for unit in enabled]
     except Rejected:
-        # A picture that cannot be read ends the whole script before anything is written (recorded: e07d, e07m).
+        # A picture that cannot be read ends the whole script before anything is written (recorded:
+        # e07d, e07m).
         return Applied({})
     reforge = catalogue.flavour == "reforge"
     entries = {f"ControlNet {i}": unit.text_forge(parsed=reforge) for i, unit in enumerate(enabled)}
@@ -110,7 +113,7 @@ def _apply_forge(
         )
         seen = _try(unit, picture, size, real_pose) if usable and picture is not None else None
         if seen is None:
-            break  # an exception in one unit ends the loop over them; what ran before it stays (recorded: p05h, pf05i3)
+            break  # an exception ends the loop; what ran before it stays (recorded: p05h, pf05i3)
         if unit.model in models and unit.model != "None":
             controls.append(Control(kind_of(unit.model), seen, min(unit.weight, 2.0)))
         if unit.save_detected_map and catalogue.flavour == "forge":
@@ -119,7 +122,7 @@ def _apply_forge(
 
 
 def find_model(catalogue: Catalogue, name: str) -> str | None:
-    """Find a model as A1111's extension does: any case, a part of the name is enough, the hash may be left out."""
+    """Find a model as A1111's extension does: any case, a part of the name is enough, no hash needed."""
     listed: list[str] = catalogue.answer("/controlnet/model_list")["model_list"]
     if not name or name == "None":
         return None

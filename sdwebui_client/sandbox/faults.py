@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 GENERATION = ("/sdapi/v1/txt2img", "/sdapi/v1/img2img", "/sdapi/v1/control")
 OUT_OF_MEMORY = (
-    "CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 8.00 GiB of which 1.02 GiB is free. "
-    "Of the allocated memory 5.90 GiB is allocated by PyTorch, and 312.00 MiB is reserved by PyTorch but unallocated."
+    "CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 8.00 GiB of which 1.02 "
+    "GiB is free. Of the allocated memory 5.90 GiB is allocated by PyTorch, and 312.00 MiB is reserved "
+    "by PyTorch but unallocated."
 )
 GATEWAY_PAGE = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
@@ -175,7 +176,10 @@ async def _answer(send: Send, status: int, content_type: bytes, body: bytes) -> 
 
 
 def _reset(receive: Receive) -> None:
-    """Reset the connection. uvicorn's `receive` is a method of the object that holds the transport (0.34..0.54)."""
+    """Reset the connection.
+
+    Uvicorn's `receive` is a method of the object that holds the transport (0.34..0.54).
+    """
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
     if transport is None:
         raise ServerGone

@@ -32,7 +32,7 @@ async def img2img(call: Call) -> Any:
 
 
 async def _generate(call: Call, tab: str) -> Any:
-    """The order of the checks is the server's: what fails before the task id is announced leaves no trace (api.py)."""
+    """The checks come in the server's order: what fails before the task id is announced leaves no trace."""
     sandbox = call.sandbox
     raw = await call.json()
     body = call.validator.validate(raw, _SCHEMAS[tab])

@@ -81,7 +81,8 @@ class Job:
             self._fail_or_hang()
             report = Report(sandbox, plan, checkpoint)
             pictures = self._draw_all(plan)
-        # The pictures are encoded with the options as they are now: samples_format is restored already, or has leaked.
+        # The pictures are encoded with the options as they are now: samples_format is restored
+        # already, or has leaked.
         return report.answer(body, pictures)
 
     def _fail_or_hang(self) -> None:
@@ -119,7 +120,7 @@ class Job:
         return draw(replace(scene, details=()) if progress.interrupted else scene)
 
     def _detail_passes(self, plan: GenerationPlan, scene: Scene) -> None:
-        """Each unit is a job of its own: the count grows, and the progress falls back (recorded: j01_progress_trace)."""
+        """Each unit is a job of its own: the count grows, and the progress falls back (recorded: j01)."""
         progress = self.sandbox.progress
         steps = int(plan.body.get("steps") or 1)
         for unit in running_units(self.sandbox, plan):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -57,10 +58,9 @@ def parse(text: str) -> dict[str, Any]:
 
 def _entry(name: str, value: str) -> dict[str, str]:
     if value.startswith('"') and value.endswith('"'):
-        try:
+        # A stray quotation mark: the server, too, then keeps the text as it stands.
+        with contextlib.suppress(ValueError):
             value = str(json.loads(value))
-        except ValueError:
-            pass  # a stray quotation mark: the server, too, then keeps the text as it stands
     size = _SIZE.match(value)
     if size:
         return {f"{name}-1": size.group(1), f"{name}-2": size.group(2)}

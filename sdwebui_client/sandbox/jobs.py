@@ -24,7 +24,10 @@ class JobKilled(Exception):
 
 @dataclass
 class Progress:
-    """The WebUI's `shared.state`. Written by the worker, read by everybody; every field is replaced, never mutated."""
+    """The WebUI's `shared.state`.
+
+    Written by the worker, read by everybody; every field is replaced, never mutated.
+    """
 
     job: str = ""
     job_count: int = 0
@@ -93,7 +96,7 @@ class Tasks:
     """Every id ever announced, for GET /sandbox."""
 
     def add(self, task_id: str) -> None:
-        """A request announces its id, before its pictures are read: a bad one leaves the id pending for good."""
+        """Announce an id, before the pictures are read: a bad one leaves the id pending for good."""
         self.pending[task_id] = time.monotonic()
         self.made.append(task_id)
 
@@ -167,7 +170,8 @@ class JobQueue:
             entry = self._entries.get()
             if entry is None:
                 continue
-            # A client that went away does not cancel its job: the future is never cancelled by the application.
+            # A client that went away does not cancel its job: the future is never cancelled by
+            # the application.
             if not entry.future.set_running_or_notify_cancel():
                 continue
             try:

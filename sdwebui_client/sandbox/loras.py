@@ -130,7 +130,7 @@ class LoraShelf:
     def used_by(self, prompt: str) -> tuple[LoraUse, ...]:
         """Return the LoRAs a prompt switches on, in its order.
 
-        A missing one is skipped without a word; a weight that is no number switches all of them off (recorded).
+        A missing one is skipped without a word; a weight that is no number switches all of them off (t05).
         """
         tags = [body.split(":") for kind, body in _TAG.findall(prompt) if kind == "lora"]
         if any(self.find(parts[0]) is None for parts in tags):

@@ -12,7 +12,7 @@ from .errors import Crash
 class Options:
     """Options with the WebUI's habits (modules/options.py and processing.py, A1111 1.10.1).
 
-    Only keys that were saved once (`saved`, the config.json) are restored after a job: the others leak and stay.
+    Only keys that were saved once (`saved`, the config.json) are restored after a job: others leak and stay.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ async def get_faults(call: Call) -> dict[str, Any]:
 
 
 async def set_faults(call: Call) -> Response:
-    """Replace the faults: `{"faults": [{"kind": "oom", "count": 1, "after": 0, "path": "generation"}]}`; [] clears."""
+    """Replace the faults: `{"faults": [{"kind": "oom", "count": 1}]}`; an empty list clears them."""
     body = await call.json()
     try:
         given = body["faults"]

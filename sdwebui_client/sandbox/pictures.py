@@ -58,7 +58,7 @@ def _with_info(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, background: str = "#ffffff") -> Picture:
-    """Turn any picture into RGB pixels; transparency falls on a colour, as the WebUI's `img2img_background_color`."""
+    """Turn any picture into RGB pixels; transparency shows a colour (`img2img_background_color`)."""
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, background), rgba)

@@ -1,4 +1,4 @@
-"""Reads a generation request into everything its job needs; what the server refuses is refused here, in its words."""
+"""Reads a generation request into all its job needs; what the server refuses is refused in its words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ MAX_SIDE = 8192
 MAX_AREA = 5120 * 5120
 MAX_STEPS = 1000
 MAX_PICTURES = 64
-"""The sandbox must be safe on loopback: what is beyond these fails at once, where a real server fails after minutes."""
+"""The sandbox must be safe on loopback: what is beyond these fails at once, where a real server fails after
+minutes."""
 _SEEDS = 4294967294
 
 
@@ -65,7 +66,7 @@ class GenerationPlan:
 
     @property
     def info_size(self) -> tuple[int, int]:
-        """What `info` and the infotext say: the request's numbers, 128x128 with skip_img2img (recorded: p08b)."""
+        """What `info` says: the request's numbers, or 128x128 with skip_img2img (recorded: p08b)."""
         if self.upscale is not None:
             return self.upscale.width, self.upscale.height
         return (128, 128) if self.detail.skip_img2img else (self.width, self.height)
@@ -278,7 +279,7 @@ def _control(sandbox: Sandbox, calls: arguments.ScriptCalls, plan: GenerationPla
 
 
 def _forge_maps(plan: GenerationPlan, maps: tuple[Picture, ...]) -> tuple[Picture, ...]:
-    """Forge appends a map again for every hires pass and for every picture ADetailer works on (recorded: g01, g08, p11j)."""
+    """Forge appends a map again for a hires pass and for each picture ADetailer works on (g01, p11j)."""
     again: list[Picture] = []
     if plan.hires is not None:
         again += [controlnet.fit(item, *plan.hires) for item in maps]

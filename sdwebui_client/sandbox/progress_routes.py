@@ -62,7 +62,7 @@ async def internal_progress(call: Call) -> dict[str, Any]:
     body = body if isinstance(body, dict) else {}
     sandbox = call.sandbox
     tasks, now = sandbox.tasks, sandbox.progress
-    task_id = body.get("id_task")
+    task_id: Any = body.get("id_task")
     # No id at all equals "no task runs": such a request is told it is active (recorded: q07).
     active, queued = task_id == tasks.current, task_id in tasks.pending
     answer: dict[str, Any] = {

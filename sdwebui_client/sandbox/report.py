@@ -20,7 +20,8 @@ from .state import Sandbox
 class Report:
     """The answer around the pictures: `info`, infotexts, the echo of the request.
 
-    Made while override_settings are in force; pictures are encoded after they were restored, as the server does.
+    Made while override_settings are in force; pictures are encoded after they were restored, as the server
+    does.
     """
 
     def __init__(self, sandbox: Sandbox, plan: GenerationPlan, checkpoint: Checkpoint) -> None:
@@ -130,9 +131,10 @@ class Report:
         echo = dict(request)
         if self._plan.tab == "img2img" and not request.get("include_init_images"):
             echo |= {"init_images": None, "mask": None}
-        overrides = echo.get("override_settings")
-        unknown = overrides and self._sandbox.checkpoint(overrides.get("sd_model_checkpoint")) is None
-        if unknown and self._sandbox.flavour == "forge":
+        overrides = echo.get("override_settings") or {}
+        name = overrides.get("sd_model_checkpoint")
+        # Forge takes an unknown checkpoint out of the echo (recorded: q03_checkpoint_forms).
+        if self._sandbox.flavour == "forge" and overrides and self._sandbox.checkpoint(name) is None:
             echo["override_settings"] = {k: v for k, v in overrides.items() if k != "sd_model_checkpoint"}
         return echo
 

@@ -24,8 +24,8 @@ class Sampling:
 def resolve(catalogue: Catalogue, sampler: str | None, scheduler: str | None) -> Sampling:
     """Choose as the server does (recorded: e01*; modules/sd_samplers.py, A1111 1.10.1).
 
-    "DPM++ 2M Karras" is split at a scheduler's label or name; what is unknown becomes the first sampler of the list,
-    and Automatic. The sampler's own scheduler counts as Automatic and is named only by the run.
+    "DPM++ 2M Karras" is split at a scheduler's label or name; what is unknown becomes the first sampler of
+    the list, and Automatic. The sampler's own scheduler counts as Automatic and is named only by the run.
     """
     samplers: list[dict[str, Any]] = catalogue.answer("/sdapi/v1/samplers")
     schedulers: list[dict[str, Any]] = catalogue.answer("/sdapi/v1/schedulers")

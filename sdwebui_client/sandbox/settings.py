@@ -29,9 +29,9 @@ class Fault:
     """One thing that goes wrong, in the order of the requests that come in."""
 
     kind: FaultKind
-    """`hang`: no progress and no answer for `seconds`; `500`, `oom`: an error of that kind; `truncated`: half an answer;
-    `reset`: the connection is reset; `html`: a gateway's page instead of JSON; `restart`: the server goes away for
-    `seconds` and loses its queue; `slow`: a step takes `seconds`."""
+    """`hang`: no progress and no answer for `seconds`; `500`, `oom`: an error of that kind; `truncated`:
+    half an answer; `reset`: the connection is reset; `html`: a gateway's page instead of JSON; `restart`: the
+    server goes away for `seconds` and loses its queue; `slow`: a step takes `seconds`."""
     count: int = 1
     """How many requests it hits; 0: all of them."""
     after: int = 0
@@ -83,7 +83,8 @@ class SandboxSettings:
     flavour: Flavour = "a1111"
     """The server it plays."""
     host: str = "127.0.0.1"
-    """Address to listen on. It is meant for loopback: it has no rate limits and its password is a recorded hole."""
+    """Address to listen on. It is meant for loopback: it has no rate limits and its password is a recorded
+    hole."""
     port: int = 0
     """0: any free one."""
     models_dir: Path = field(default_factory=default_models_dir)
@@ -93,10 +94,11 @@ class SandboxSettings:
     seconds_per_step: float = 0.01
     """How long a sampling step takes; only for show."""
     profile: Profile = "portrait"
-    """`portrait`: an ordinary portrait set-up; `recorded`: the catalogue of the server the recordings were made on."""
+    """`portrait`: an ordinary portrait set-up; `recorded`: the catalogue of the server the recordings were
+    made on."""
     without: frozenset[str] = frozenset()
-    """What is not installed: extensions (`adetailer`, `controlnet`, `usdu`), or names of checkpoints, ControlNet
-    models, detectors and upscalers."""
+    """What is not installed: extensions (`adetailer`, `controlnet`, `usdu`), or names of checkpoints,
+    ControlNet models, detectors and upscalers."""
     nowebui: bool = False
     """As --nowebui: no page, no /internal routes."""
     server_stop: bool = False

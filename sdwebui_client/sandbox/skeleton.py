@@ -14,13 +14,14 @@ Point = tuple[float, float] | None
 """Pixels, or not seen."""
 
 BONES = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 0),
-    (0, 14), (14, 16), (0, 15), (15, 17),
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
+    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
 )  # fmt: skip
-"""Pairs of the 18 COCO points as OpenPose numbers them: nose, neck, right arm, left arm, right leg, left leg, eyes, ears."""
+"""Pairs of the 18 points as OpenPose numbers them: nose, neck, arms, legs, eyes, ears."""
 PORTRAIT = (
-    (0.500, 0.330), (0.500, 0.560), (0.270, 0.590), (0.180, 0.860), None, (0.730, 0.590), (0.820, 0.860), None,
-    None, None, None, None, None, None, (0.445, 0.290), (0.555, 0.290), (0.390, 0.310), (0.610, 0.310),
+    (0.500, 0.330), (0.500, 0.560), (0.270, 0.590), (0.180, 0.860), None, (0.730, 0.590), (0.820, 0.860),
+    None, None, None, None, None, None, None,
+    (0.445, 0.290), (0.555, 0.290), (0.390, 0.310), (0.610, 0.310),
 )  # fmt: skip
 """A frontal head and shoulders, as fractions of the picture."""
 

@@ -46,7 +46,7 @@ class Sandbox:
         self.reset()
 
     def forget_hashes(self) -> None:
-        """Know the hashes a fresh start knows: A1111's and reForge's of what they load at once, Forge's of nothing.
+        """Know the hashes a fresh start knows: of what is loaded at once, which on Forge is nothing.
 
         The portrait set-up has been used before and knows them all.
         """
@@ -77,7 +77,7 @@ class Sandbox:
         return defaults
 
     def _hidden_options(self) -> set[str]:
-        """Options that can be set although GET /options does not show them: extensions' own (recorded: g08)."""
+        """Options that can be set although GET /options does not show them (recorded: g08)."""
         return {str(hint["name"]) for hint in self.catalogue.answer("/internal/quicksettings-hint") or ()}
 
     def first_options(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Sandbox:
         return {"sd_model_checkpoint": self.title(first)} if first else {}
 
     def restart(self, seconds: float) -> None:
-        """Go away for `seconds` and come back with an empty queue; without a server around it only the queue is lost."""
+        """Go away for `seconds` and come back with an empty queue; without a server, only lose the queue."""
         if self.on_restart is not None:
             self.on_restart(seconds)
         else:
@@ -109,7 +109,7 @@ class Sandbox:
         """Whether start-up has come as far as the extensions' routes."""
         return time.monotonic() - self.started >= self.settings.extensions_after_s
 
-    # -- checkpoints ------------------------------------------------------------------------------------------
+    # -- checkpoints ---------------------------------------------------------------------------------------
 
     def title(self, checkpoint: Checkpoint) -> str:
         """How the list names a checkpoint; SD.Next has no files and no hashes."""
@@ -118,11 +118,11 @@ class Sandbox:
         return checkpoint.title if self.is_hashed(checkpoint) else checkpoint.file
 
     def is_hashed(self, checkpoint: Checkpoint) -> bool:
-        """Whether the list shows a checkpoint's hash: it is computed when the file is loaded first (recorded)."""
+        """Whether the list shows a checkpoint's hash: it is computed when the file is loaded first."""
         return checkpoint.model_name in self.hashed
 
     def checkpoint(self, name: Any) -> Checkpoint | None:
-        """Find a checkpoint by title, model name, file name, short hash or SHA-256, exactly as written (q03 recorded)."""
+        """Find a checkpoint by title, model name, file name, short hash or SHA-256, as written (q03)."""
         for item in self.catalogue.checkpoints:
             forms = {
                 self.title(item),
@@ -166,6 +166,7 @@ def _no_checkpoint(sandbox: Sandbox) -> Crash:
     text = (
         "No checkpoints found. When searching for checkpoints, looked at:\n - file model.ckpt\n"
         f" - directory {folder}"
-        "Can't run without a checkpoint. Find and place a .ckpt or .safetensors file into any of those locations."
+        "Can't run without a checkpoint. Find and place a .ckpt or .safetensors file into any of those "
+        "locations."
     )
     return Crash("FileNotFoundError", text)

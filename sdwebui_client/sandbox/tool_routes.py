@@ -81,7 +81,7 @@ def _upscaled(sandbox: Sandbox, body: dict[str, Any], picture: Picture) -> Pictu
 
 
 def _extras_size(body: dict[str, Any], width: int, height: int) -> tuple[int, int]:
-    """By a factor, or so that the picture covers the asked size (recorded: p15d, 256x256 to 300x400 gives 400x400)."""
+    """By a factor, or so that the picture covers the asked size (recorded: p15d)."""
     if body.get("resize_mode") != 1:
         factor = float(body.get("upscaling_resize") or 1.0)
         return int(width * factor), int(height * factor)

@@ -16,9 +16,10 @@ _RESIZE_ALIASES = {
 }
 CONTROL_MODES = ("Balanced", "My prompt is more important", "ControlNet is more important")
 _ENUM_TEXT = (
-    "value is not a valid enumeration member; permitted: 'Balanced', 'My prompt is more important', 'ControlNet is more "
-    "important' (type=type_error.enum; enum_values=[<ControlMode.BALANCED: 'Balanced'>, <ControlMode.PROMPT: 'My prompt "
-    "is more important'>, <ControlMode.CONTROL: 'ControlNet is more important'>])"
+    "value is not a valid enumeration member; permitted: 'Balanced', 'My prompt is more important', "
+    "'ControlNet is more important' (type=type_error.enum; enum_values=[<ControlMode.BALANCED: 'Balanced'>, "
+    "<ControlMode.PROMPT: 'My prompt is more important'>, "
+    "<ControlMode.CONTROL: 'ControlNet is more important'>])"
 )
 
 
@@ -188,7 +189,7 @@ def _problems(unit: ControlUnit, module_list: dict[str, Any]) -> list[str]:
 
 
 def _aliases(module_list: dict[str, Any]) -> set[str]:
-    """The names the interface shows are taken too (recorded: e07q); the recorded alias list is the other GET."""
+    """The names the interface shows are taken too (recorded: e07q)."""
     return {
         "softedge_pidinet",
         "normal_bae",

@@ -12,7 +12,8 @@ NAME = "ultimate sd upscale"
 _NAMES = (
     "_", "tile_width", "tile_height", "mask_blur", "padding", "seams_fix_width", "seams_fix_denoise",
     "seams_fix_padding", "upscaler_index", "save_upscaled_image", "redraw_mode", "save_seams_fix_image",
-    "seams_fix_mask_blur", "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
+    "seams_fix_mask_blur", "seams_fix_type", "target_size_type", "custom_width", "custom_height",
+    "custom_scale",
 )  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def read(
 
 
 def _target(value: dict[str, Any], init: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """A target size type that is neither 1 nor 2, text included, means the request's own size (recorded: e05m)."""
+    """A target size type that is neither 1 nor 2, text included, means the request's own size (e05m)."""
     kind = value["target_size_type"]
     width, height = size
     if kind == 1:

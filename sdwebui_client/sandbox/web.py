@@ -1,4 +1,4 @@
-"""What every route shares: the sandbox behind a request, JSON in and out, and the table that collects them."""
+"""What every route shares: the sandbox behind a request, JSON in and out, the table of routes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class Call:
         return self.validator.validate(await self.json(), schema)
 
     async def queued(self, run: Callable[[], Any]) -> Any:
-        """Let the queue's thread do something in its turn. Shielded: a client that goes away stops nothing."""
+        """Let the queue's thread do something in its turn.
+
+        Shielded: a client that goes away stops nothing.
+        """
         return await asyncio.shield(asyncio.wrap_future(self.sandbox.queue.submit(run)))
 
 
@@ -70,13 +73,11 @@ class Routes:
     def build(self) -> list[Route]:
         """The routes for Starlette."""
         return [
-            Route(path, self._endpoint(path, methods), methods=list(methods))
+            Route(path, self._endpoint(methods), methods=list(methods))
             for path, methods in self._handlers.items()
         ]
 
-    def _endpoint(
-        self, path: str, methods: dict[str, tuple[Handler, bool]]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, methods: dict[str, tuple[Handler, bool]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             handler, extension = methods["GET" if request.method == "HEAD" else request.method]
             if extension and not self._sandbox.extensions_ready():

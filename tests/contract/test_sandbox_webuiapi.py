@@ -19,9 +19,13 @@ with warnings.catch_warnings():
 
 
 @pytest.fixture(scope="module", params=["a1111", "forge", "reforge"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SandboxServer]:
     folder: Path = tmp_path_factory.mktemp(request.param)
-    with SandboxServer(SandboxSettings(flavour=request.param, models_dir=folder, seconds_per_step=0.0)) as server:
+    with SandboxServer(
+        SandboxSettings(flavour=request.param, models_dir=folder, seconds_per_step=0.0)
+    ) as server:
         yield server
 
 
@@ -98,7 +102,7 @@ def test_its_detect_call_is_refused(api: Any) -> None:
 
 
 def test_its_adetailer_call_runs_another_detector(api: Any) -> None:
-    """webuiapi sends a key the extension does not know, and one boolean of two: the default unit runs instead."""
+    """webuiapi sends a key the extension does not know, and one boolean: the default unit runs instead."""
     unit = webuiapi.ADetailer(ad_model="face_yolov8n.pt")
     result = api.txt2img(prompt="x", steps=2, width=64, height=64, adetailer=[unit], controlnet_units=[])
     models = {v for k, v in result.info["extra_generation_params"].items() if k.startswith("ADetailer model")}

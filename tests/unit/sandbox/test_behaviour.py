@@ -32,7 +32,7 @@ def _info(answer: requests.Response) -> dict[str, Any]:
     return dict(json.loads(answer.json()["info"]))
 
 
-# -- what the renderer is asked for ----------------------------------------------------------------------------
+# -- what the renderer is asked for ------------------------------------------------------------------------
 
 
 def test_a_unit_that_ran_steers_the_scene(client: Callable[..., Client], drawn: list[Scene]) -> None:
@@ -213,7 +213,7 @@ def test_canny_is_real(client: Callable[..., Client]) -> None:
     assert 300 < (edges[:, :, 0] > 0).sum() < 1500
 
 
-# -- answers ----------------------------------------------------------------------------------------------------
+# -- answers -----------------------------------------------------------------------------------------------
 
 
 def test_the_picture_says_what_it_is(client: Callable[..., Client]) -> None:
@@ -257,7 +257,7 @@ def test_a_decompression_bomb_is_no_picture(client: Callable[..., Client]) -> No
     assert (answer.status_code, answer.json()["detail"]) == (500, "Invalid encoded image")
 
 
-# -- set-up -----------------------------------------------------------------------------------------------------
+# -- set-up ------------------------------------------------------------------------------------------------
 
 
 def test_what_is_not_installed_is_not_there(client: Callable[..., Client]) -> None:
