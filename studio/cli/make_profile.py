@@ -60,7 +60,11 @@ Exit status: 0 done, 2 bad input or preset, 3 server or capability,
 )
 @webui_options
 @click.option("--out", metavar="DIR", help="Folder for everything this run makes. [default: output/NAME]")
-@click.option("--name", help="The person's name for folder and LoRA. [default: from the folder of photos]")
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="The person's name for folder and LoRA. [default: from the folder of photos]",
+)
 @click.option(
     "--preset",
     default=DEFAULT_PRESET,
@@ -74,10 +78,14 @@ Exit status: 0 done, 2 bad input or preset, 3 server or capability,
 @click.option(
     "--count",
     type=click.IntRange(1, MAX_COUNT),
-    help="Portraits to deliver. [default: every pose in every tone]",
+    metavar="N",
+    help="Portraits to deliver, at most 200. [default: every pose in every tone]",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the run. [default: drawn once and kept]"
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    metavar="N",
+    help="Seed of the run. [default: drawn once and kept]",
 )
 @click.option(
     "--lora", metavar="NAME", help="Use this LoRA, which the WebUI has already, instead of training one."

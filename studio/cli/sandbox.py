@@ -33,9 +33,16 @@ Examples:
 
 @click.command(help=HELP, short_help="Run the built-in stand-in for a WebUI.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 takes any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    default=7860,
+    show_default=True,
+    help="0 takes any free one.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on."
+)
 @click.option(
     "--flavour", type=click.Choice(FLAVOURS), default="a1111", show_default=True, help="The WebUI it plays."
 )
@@ -46,6 +53,7 @@ Examples:
 @click.option(
     "--seconds-per-step",
     type=click.FloatRange(0, 60),
+    metavar="S",
     default=0.01,
     show_default=True,
     help="How long a sampling step takes.",
