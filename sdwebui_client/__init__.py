@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from .images import EncodedImage
     from .infotext import Infotext, parse_infotext
+    from .needs import Needs, check_needs
     from .pool import WebUIPool
     from .progress import CancelToken, Progress
     from .timeouts import Timeouts
@@ -77,6 +78,7 @@ _HOME = {
     ),
     ".images": ("EncodedImage",),
     ".infotext": ("Infotext", "parse_infotext"),
+    ".needs": ("Needs", "check_needs"),
     ".pool": ("WebUIPool",),
     ".progress": ("CancelToken", "Progress"),
     ".timeouts": ("Timeouts",),
@@ -113,6 +115,7 @@ __all__ = [
     "Img2ImgRequest",
     "Infotext",
     "InvalidRequest",
+    "Needs",
     "NotFound",
     "OutOfMemory",
     "Problem",
@@ -132,6 +135,7 @@ __all__ = [
     "WebUI",
     "WebUIError",
     "WebUIPool",
+    "check_needs",
     "parse_infotext",
 ]
 

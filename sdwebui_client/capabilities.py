@@ -170,7 +170,9 @@ class Capabilities:
     scripts_img2img: tuple[str, ...] = ()
     """Script names for img2img, lower case."""
     alwayson: frozenset[str] = frozenset()
-    """Those of them that are always on (units), lower case; empty when the server does not tell."""
+    """Scripts that script-info marks as always on (units), lower case; not those without arguments."""
+    selectable: frozenset[str] = frozenset()
+    """Scripts that script-info marks as selectable, lower case."""
     samplers: tuple[str, ...] = ()
     sampler_aliases: tuple[tuple[str, str], ...] = ()
     """(alias, sampler): aliases such as "k_euler_a" silently draw with another sampler, so they only serve

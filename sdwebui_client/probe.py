@@ -126,9 +126,8 @@ def probe(get: Get) -> Capabilities:
         routes=routes,
         scripts_txt2img=_lower(scripts.get("txt2img")),
         scripts_img2img=_lower(scripts.get("img2img")),
-        alwayson=frozenset(
-            str(row.get("name", "")).lower() for row in info if row.get("is_alwayson") is True
-        ),
+        alwayson=_marked(info, True),
+        selectable=_marked(info, False),
         controlnet=controlnet,
         adetailer=adetailer,
         extensions=_extensions(ask),
@@ -277,6 +276,10 @@ def _adetailer(ask: _Asker, info: list[dict[str, Any]]) -> ADetailerCaps | None:
         fields=frozenset(properties) if isinstance(properties, dict) else frozenset(),
         max_units=slots or DEFAULT_ADETAILER_UNITS,
     )
+
+
+def _marked(info: list[dict[str, Any]], alwayson: bool) -> frozenset[str]:
+    return frozenset(str(row.get("name", "")).lower() for row in info if row.get("is_alwayson") is alwayson)
 
 
 def _script_args(info: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def alwayson_problems(caps: Capabilities, name: str, endpoint: str) -> list[Prob
                 fix="install the extension that brings it and restart the WebUI",
             )
         ]
-    if caps.alwayson and name.lower() not in caps.alwayson:
+    if name.lower() in caps.selectable:
         return [
             Problem("always-on script", f'"{name}" is a selectable script', fix="give it as script= instead")
         ]
