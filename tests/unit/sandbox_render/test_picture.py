@@ -1,4 +1,4 @@
-"""What a rendered picture must be, whatever it shows: right size, repeatable, marked, obedient to its scene."""
+"""What a rendered picture must be, whatever it shows: right size, repeatable, marked, obedient."""
 
 from __future__ import annotations
 

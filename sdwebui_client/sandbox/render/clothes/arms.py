@@ -13,7 +13,7 @@ from ..palette import Look
 from ..pose import Point
 from .body import Body, limb, sleeves
 from .cloth import Fabric, lay
-from .wardrobe import fabric_of
+from .sewing import fabric_of
 
 PADS = {"suit": 0.14}
 FINGERS = ((-0.25, 0.50), (-0.085, 0.60), (0.085, 0.58), (0.24, 0.48))

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ops import Canvas, Colour, curve, mixed, paint, rounded, scaled, shade, smoothstep, stroke
+from ..ops import Canvas, Colour, curve, mixed, rounded, scaled, stroke
 from ..palette import Garment, Look
-from ..pose import Point
-from .body import Body, sleeves, trunk
+from .body import Body
 from .cloth import Fabric, lay
+from .sewing import button, collar_opening, collar_stand, fabric_of, garment_body, seam, sew, shirt_front
 
 Cut = Callable[[Canvas, Body, Look, np.random.Generator], Canvas]
 
@@ -21,72 +21,12 @@ def dress(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> C
     return CUTS[look.garment](canvas, body, look, rng)
 
 
-def fabric_of(look: Look) -> Fabric:
-    """Return the cloth the main garment is made of."""
-    kinds: dict[Garment, Fabric] = {
-        "suit": Fabric(look.garment_colour, folds=0.32, weave=0.8),
-        "shirt": Fabric(look.garment_colour, folds=0.85, weave=0.45, sheen=0.1),
-        "crew": Fabric(look.garment_colour, folds=0.55, weave=0.6, ribs=0.25),
-        "hanbok": Fabric(look.garment_colour, folds=0.5, weave=0.3, sheen=0.25),
-        "turtleneck": Fabric(look.garment_colour, folds=0.6, weave=0.8, ribs=0.2),
-    }
-    return kinds[look.garment]
-
-
-def _base(
-    canvas: Canvas, body: Body, fabric: Fabric, rng: np.random.Generator, pad: float, opening: Canvas | None
-) -> Canvas:
-    """Draw trunk and sleeves; through the opening one sees what is below."""
-    unit = body.unit
-    arms = sleeves(body, pad)
-    outlines = [[body.area(arm.upper, soft=0.012), body.area(arm.fore, soft=0.012)] for arm in arms]
-    hanging = [
-        np.maximum(*pair) if arm.wrist is None else pair[0] for arm, pair in zip(arms, outlines, strict=True)
-    ]
-    silhouette = rounded(np.maximum(body.area(trunk(body, pad)), np.maximum(*hanging)), 0.16 * unit)
-    whole = silhouette if opening is None else np.asarray(silhouette * (1 - opening), dtype=np.float32)
-    canvas = lay(canvas, whole, fabric, unit=unit, roundness=1.3, rng=rng)
-    rows = (np.arange(body.shape[0], dtype=np.float32)[:, None] - np.float32(body.neck[1])) / np.float32(unit)
-    for sleeve in hanging:
-        # Only the hanging part reads as a sleeve of its own; at the shoulder it is one piece with the trunk.
-        fade = smoothstep(0.5, 3.4, rows - np.float32(max(body.left[1], body.right[1])))
-        form = np.minimum(sleeve, silhouette)
-        piece = np.asarray(form * fade, dtype=np.float32)
-        canvas = lay(canvas, piece, fabric, unit=unit, roundness=0.6, rng=rng, shadow=0.3, form=form)
-    return canvas
-
-
-def _piece(
-    canvas: Canvas, body: Body, points: list[Point], fabric: Fabric, rng: np.random.Generator, *,
-    roundness: float = 0.16, shadow: float = 0.4, smooth: bool = False,
-) -> Canvas:  # fmt: skip
-    mask = body.area(points, soft=0.008, smooth=smooth)
-    return lay(canvas, mask, fabric, unit=body.unit, roundness=roundness, rng=rng, shadow=shadow)
-
-
-def _line(
-    canvas: Canvas, body: Body, points: list[Point], width: float, colour: Colour, alpha: float
-) -> Canvas:
-    thread = stroke(body.shape, body.px(curve(points)), max(width * body.unit, 1.0), 0.006 * body.unit)
-    return paint(canvas, colour, thread, alpha)
-
-
-def _button(canvas: Canvas, body: Body, x: float, y: float, radius: float, colour: Colour) -> Canvas:
-    def ring(size: float, lift: float) -> list[Point]:
-        angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-        return [(x + size * float(np.cos(a)), y - lift + size * float(np.sin(a))) for a in angles]
-
-    shade(canvas, body.area(ring(radius * 1.25, -radius * 0.35), soft=0.02), 0.35)
-    paint(canvas, colour, body.area(ring(radius, 0.0), soft=0.004))
-    return paint(canvas, scaled(colour, 1.5), body.area(ring(radius * 0.45, radius * 0.3), soft=0.02), 0.4)
-
-
 def _crew(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
     fabric = fabric_of(look)
     half = body.neck_half + 0.04
     opening = [body.front(x, y) for x, y in ((-half, -0.95), (-half, -0.6), (-half * 0.72, -0.08), (0, 0.24))]
     opening += [body.front(x, y) for x, y in ((half * 0.72, -0.08), (half, -0.6), (half, -0.95), (0, -1.6))]
-    canvas = _base(canvas, body, fabric, rng, 0.06, body.area(opening))
+    canvas = garment_body(canvas, body, fabric, rng, 0.06, body.area(opening))
     right = ((half * 0.5, 0.06), (half * 0.92, -0.34), (half + 0.02, -0.66))
     ring = [body.front(-x, y) for x, y in reversed(right)] + [body.front(0, 0.2)]
     rim = curve(ring + [body.front(x, y) for x, y in right])
@@ -97,7 +37,7 @@ def _crew(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> C
 
 def _turtleneck(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
     fabric = fabric_of(look)
-    canvas = _base(canvas, body, fabric, rng, 0.06, None)
+    canvas = garment_body(canvas, body, fabric, rng, 0.06, None)
     half, jaw = body.neck_half + 0.05, body.jaw[0] * 0.6
     top = min(body.jaw[1] + 0.42, -0.75)
     collar = [
@@ -111,57 +51,14 @@ def _turtleneck(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator
     return lay(canvas, mask, ribbed, unit=body.unit, roundness=0.75, rng=rng, shadow=0.5)
 
 
-def _shirt_front(
-    canvas: Canvas, body: Body, cloth: Fabric, rng: np.random.Generator, *, closed: bool
-) -> Canvas:
-    """Draw the collar of a shirt; open at the top button unless a tie closes it."""
-    half = body.neck_half
-    tip, meet = (0.52, 0.62), (0.03, -0.02) if closed else (0.20, 0.16)
-    stiff = replace(cloth, folds=0.0)
-    for side in (-1.0, 1.0):
-        leaf = [
-            (half + 0.06, -0.97), (half - 0.06, -0.94),
-            (half * 0.80, -0.56), meet, (meet[0] + 0.02, meet[1] + 0.06),
-            tip, (tip[0] + 0.04, tip[1] - 0.04), (half + 0.2, -0.24), (half + 0.2, -0.62),
-        ]  # fmt: skip
-        canvas = _piece(
-            canvas, body, [body.front(x, y, side) for x, y in leaf], stiff, rng, roundness=0.12, shadow=0.42
-        )
-    return canvas
-
-
-def _stand(canvas: Canvas, body: Body, cloth: Fabric, rng: np.random.Generator) -> Canvas:
-    """Draw the part of a shirt that rises to the neck behind its collar."""
-    half = body.neck_half
-    for side in (-1.0, 1.0):
-        rise = [
-            (half - 0.12, -0.92),
-            (half + 0.06, -0.96),
-            (half + 0.36, -0.66),
-            (half + 0.9, 0.2),
-            (half * 0.5, 0.0),
-        ]
-        canvas = _piece(
-            canvas, body, [body.front(x, y, side) for x, y in rise], cloth, rng, roundness=0.5, shadow=0.0
-        )
-    return canvas
-
-
-def _opening(body: Body, depth: float) -> Canvas:
-    half = body.neck_half + 0.1
-    points = [body.front(-half, -1.3), body.front(-half, -0.6), body.front(-0.2, 0.14), body.front(0, depth)]
-    points += [body.front(0.2, 0.14), body.front(half, -0.6), body.front(half, -1.3)]
-    return body.area(points, smooth=False)
-
-
 def _shirt(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
     cloth = fabric_of(look)
-    canvas = _stand(canvas, body, cloth, rng)
-    canvas = _base(canvas, body, cloth, rng, 0.05, _opening(body, 0.62))
+    canvas = collar_stand(canvas, body, cloth, rng)
+    canvas = garment_body(canvas, body, cloth, rng, 0.05, collar_opening(body, 0.62))
     bottom = (body.shape[0] - body.neck[1]) / body.unit + 0.2
     dark = scaled(cloth.colour, 0.6)
     for x in (-0.13, 0.15):
-        canvas = _line(
+        canvas = seam(
             canvas,
             body,
             [body.front(x, 0.5), body.front(x, bottom / 2), body.front(x, bottom)],
@@ -171,8 +68,8 @@ def _shirt(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> 
         )
     for y in np.arange(1.15, bottom, 1.25):
         x, y_at = body.front(0.01, float(y))
-        canvas = _button(canvas, body, x, y_at, 0.055, scaled(cloth.colour, 0.86))
-    return _shirt_front(canvas, body, cloth, rng, closed=False)
+        canvas = button(canvas, body, x, y_at, 0.055, scaled(cloth.colour, 0.86))
+    return shirt_front(canvas, body, cloth, rng, closed=False)
 
 
 def _suit(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> Canvas:
@@ -186,12 +83,12 @@ def _suit(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> C
         ],
         smooth=False,
     )
-    hole = _opening(body, 0.1 if tie else 0.62)
+    hole = collar_opening(body, 0.1 if tie else 0.62)
     canvas = lay(
         canvas, np.asarray(under * (1 - hole), np.float32), linen, unit=body.unit, roundness=0.5, rng=rng
     )
     if tie is None:
-        canvas = _line(
+        canvas = seam(
             canvas,
             body,
             [body.front(0.02, 0.6), body.front(0.02, 2.0), body.front(0.02, 3.4)],
@@ -200,19 +97,19 @@ def _suit(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> C
             0.5,
         )
         for y in (1.15, 2.2):
-            canvas = _button(canvas, body, *body.front(0.08, y), 0.05, scaled(linen.colour, 0.88))
+            canvas = button(canvas, body, *body.front(0.08, y), 0.05, scaled(linen.colour, 0.88))
     else:
         canvas = _tie(canvas, body, tie, rng)
-    canvas = _shirt_front(canvas, body, linen, rng, closed=tie is not None)
+    canvas = shirt_front(canvas, body, linen, rng, closed=tie is not None)
     half = body.neck_half
     vee = [
         body.front(x, y) for x, y in ((-half - 0.12, -1.2), (-half - 0.16, -0.74), (-0.86, 0.9), (0.02, 3.25))
     ]
     vee += [body.front(x, y) for x, y in ((0.86, 0.9), (half + 0.16, -0.74), (half + 0.12, -1.2))]
-    canvas = _base(canvas, body, wool, rng, 0.17, body.area(vee, smooth=False))
+    canvas = garment_body(canvas, body, wool, rng, 0.17, body.area(vee, smooth=False))
     for side in (1.0, -1.0):
         canvas = _lapel(canvas, body, wool, rng, side)
-    canvas = _line(
+    canvas = seam(
         canvas,
         body,
         [body.front(0.05, 3.2), body.front(0.2, 4.4), body.front(0.5, 6.2)],
@@ -221,9 +118,9 @@ def _suit(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) -> C
         0.8,
     )
     for y in (3.6, 4.9):
-        canvas = _button(canvas, body, *body.front(-0.1, y), 0.1, scaled(wool.colour, 0.55))
+        canvas = button(canvas, body, *body.front(-0.1, y), 0.1, scaled(wool.colour, 0.55))
     pocket = [body.front(1.42, 2.42), body.front(2.12, 2.28), body.front(2.14, 2.48), body.front(1.44, 2.62)]
-    return _piece(canvas, body, pocket, wool, rng, roundness=0.06, shadow=0.3)
+    return sew(canvas, body, pocket, wool, rng, roundness=0.06, shadow=0.3)
 
 
 def _lapel(canvas: Canvas, body: Body, wool: Fabric, rng: np.random.Generator, side: float) -> Canvas:
@@ -240,7 +137,7 @@ def _lapel(canvas: Canvas, body: Body, wool: Fabric, rng: np.random.Generator, s
     ]
     stiff = replace(wool, folds=0.1, colour=scaled(wool.colour, 1.08))
     for piece in (lapel, collar):
-        canvas = _piece(
+        canvas = sew(
             canvas, body, [body.front(x, y, side) for x, y in piece], stiff, rng, roundness=0.14, shadow=0.5
         )
     return canvas
@@ -250,7 +147,9 @@ def _hanbok(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) ->
     """Draw a jeogori: a jacket whose white collar crosses over the chest, tied with a ribbon."""
     silk, half = fabric_of(look), body.neck_half
     vee = [(-half - 0.04, -1.0), (-half * 0.8, -0.5), (0.05, 0.5), (half * 0.8, -0.5), (half + 0.04, -1.0)]
-    canvas = _base(canvas, body, silk, rng, 0.10, body.area([body.front(x, y) for x, y in vee], smooth=False))
+    canvas = garment_body(
+        canvas, body, silk, rng, 0.10, body.area([body.front(x, y) for x, y in vee], smooth=False)
+    )
     white = Fabric(look.shirt_colour, folds=0.0, weave=0.2)
     ribbon = replace(silk, colour=scaled(mixed(silk.colour, (0.5, 0.12, 0.2), 0.55), 0.9))
     for side in (1.0, -1.0):
@@ -272,7 +171,7 @@ def _hanbok(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) ->
         ]
         for piece, cloth in ((edge, silk), (trim, white)):
             points = [body.front(x * side, y) for x, y in piece]
-            canvas = _piece(canvas, body, points, cloth, rng, roundness=0.1, shadow=0.4)
+            canvas = sew(canvas, body, points, cloth, rng, roundness=0.1, shadow=0.4)
     for x, end in ((0.62, 4.6), (0.98, 3.9)):
         strip = [
             body.front(x - 0.12, 1.9),
@@ -280,9 +179,9 @@ def _hanbok(canvas: Canvas, body: Body, look: Look, rng: np.random.Generator) ->
             body.front(x + 0.3, end),
             body.front(x - 0.1, end),
         ]
-        canvas = _piece(canvas, body, strip, ribbon, rng, roundness=0.14, shadow=0.35)
+        canvas = sew(canvas, body, strip, ribbon, rng, roundness=0.14, shadow=0.35)
     knot = [body.front(x, y) for x, y in ((0.42, 1.75), (1.1, 1.62), (1.2, 2.0), (0.5, 2.12))]
-    return _piece(canvas, body, knot, ribbon, rng, roundness=0.16, shadow=0.4, smooth=True)
+    return sew(canvas, body, knot, ribbon, rng, roundness=0.16, shadow=0.4, smooth=True)
 
 
 def _tie(canvas: Canvas, body: Body, colour: Colour, rng: np.random.Generator) -> Canvas:
@@ -290,7 +189,7 @@ def _tie(canvas: Canvas, body: Body, colour: Colour, rng: np.random.Generator) -
     blade = [(-0.15, 0.38), (0.15, 0.38), (0.36, 2.2), (0.4, 3.8), (-0.4, 3.8), (-0.36, 2.2)]
     knot = [(-0.25, -0.06), (0.25, -0.06), (0.15, 0.44), (-0.15, 0.44)]
     for piece, depth in ((blade, 0.3), (knot, 0.18)):
-        canvas = _piece(
+        canvas = sew(
             canvas, body, [body.front(x, y) for x, y in piece], silk, rng, roundness=depth, shadow=0.4
         )
     return canvas
