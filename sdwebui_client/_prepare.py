@@ -11,7 +11,7 @@ from . import _resolve as resolve
 from ._checks import SAME, field_problems, hires_size
 from ._expect import Expectation, LoraLoaded, PictureCount, PictureSize, Reported, StylesApplied, Unverifiable
 from ._loras import lora_tags
-from .capabilities import Capabilities, Flavour, Problem, refuse, starting_problems
+from .capabilities import Capabilities, Flavour, Problem, refuse
 from .flavours import rules_for
 from .types.generation import GenerationRequest, Img2ImgRequest, Txt2ImgRequest
 from .units import ADetailer, Context, Script, UltimateSDUpscale, Unit
@@ -118,8 +118,7 @@ def _problems(
     caps: Capabilities,
     context: Context,
 ) -> list[Problem]:
-    found = starting_problems(caps)
-    found += field_problems(request, caps, context)
+    found = field_problems(request, caps, context)
     for name, units in groups.items():
         for index, unit in enumerate(units):
             found += unit.problems(caps, context=context, index=index)

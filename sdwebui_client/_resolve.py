@@ -18,6 +18,7 @@ from .capabilities import (
     ControlNetCaps,
     Flavour,
     Problem,
+    absent,
     unknown,
 )
 from .flavours import rules_for
@@ -182,6 +183,8 @@ def lora_problem(caps: Capabilities, tag: LoraTag, *, what: str) -> Problem | No
         return Problem(what, f"{tag.text} would be ignored: {tag.flaw}")
     if tag.name in caps.lora_names():
         return None
+    if "Lora" in caps.still_starting:
+        return absent(caps, "Lora", fix="")
     return unknown(f"{what} {tag.name}", tag.name, sorted(caps.lora_names()), fix=_lora_fix(caps, tag.name))
 
 

@@ -245,11 +245,15 @@ class Capabilities:
         return check_needs(self, needs)
 
 
-def starting_problems(caps: Capabilities) -> list[Problem]:
-    """Return a problem for each part that is installed but does not answer yet."""
-    return [
-        Problem(
-            "server", f"{part} does not answer yet: it is still starting", fix="try again in some seconds"
-        )
-        for part in caps.still_starting
-    ]
+def absent(caps: Capabilities, part: str, *, fix: str) -> Problem:
+    """Return the problem of an extension that the server lacks, or whose routes do not answer yet.
+
+    Args:
+        caps: The server.
+        part: "ControlNet", "ADetailer" or "Lora".
+        fix: What to install when it is really not there.
+    """
+    if part in caps.still_starting:
+        again = "try again in some seconds; when it stays so, look into the server's log"
+        return Problem(part, "does not answer yet: the server is still starting", fix=again)
+    return Problem(part, "the server does not have it", fix=fix)

@@ -9,7 +9,7 @@ from typing import Any
 from . import _resolve as resolve
 from ._checks import nearest_sides
 from ._loras import LoraTag
-from .capabilities import Capabilities, Flavour, Problem, unknown
+from .capabilities import Capabilities, Flavour, Problem, absent, unknown
 from .flavours import rules_for
 from .types.generation import MAX_SIDE_PX
 from .units import adetailer, controlnet, ultimate_upscale
@@ -58,13 +58,7 @@ def check_needs(caps: Capabilities, needs: Needs) -> list[Problem]:
         >>> [str(p) for p in check_needs(caps, Needs(samplers=["euler a"]))][0]
         'sampler: "euler a" is not there; did you mean "Euler a"?'
     """
-    found: list[Any] = [
-        Problem(
-            "server", f"{part} does not answer yet: it is still starting", fix="try again in some seconds"
-        )
-        for part in caps.still_starting
-    ]
-    found += [resolve.sampler(caps, name) for name in needs.samplers]
+    found: list[Any] = [resolve.sampler(caps, name) for name in needs.samplers]
     if caps.flavour is not Flavour.SDNEXT:
         found += [resolve.scheduler(caps, name) for name in needs.schedulers]
     found += [resolve.upscaler(caps, name) for name in needs.upscalers]
@@ -119,7 +113,7 @@ def _controlnet_problems(caps: Capabilities, needs: Needs) -> list[Any]:
         return []
     cn = caps.controlnet
     if cn is None:
-        return [Problem("ControlNet", "the server does not have it", fix=controlnet.INSTALL)]
+        return [absent(caps, "ControlNet", fix=controlnet.INSTALL)]
     found: list[Any] = [resolve.controlnet_model(cn, name) for name in needs.controlnet_models]
     found += [resolve.controlnet_module(caps, cn, name) for name in needs.controlnet_modules]
     if needs.controlnet_units > cn.max_units:
@@ -137,7 +131,7 @@ def _adetailer_problems(caps: Capabilities, needs: Needs) -> list[Any]:
         return []
     ad = caps.adetailer
     if ad is None:
-        return [Problem("ADetailer", "the server does not have it", fix=adetailer.INSTALL)]
+        return [absent(caps, "ADetailer", fix=adetailer.INSTALL)]
     found: list[Any] = [resolve.adetailer_model(ad, name) for name in needs.adetailer_models]
     if needs.adetailer_units > ad.max_units:
         detail = f"{needs.adetailer_units} needed, the server runs {ad.max_units}"

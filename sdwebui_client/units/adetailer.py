@@ -10,7 +10,7 @@ from pydantic import Field
 from .. import _resolve as resolve
 from .._expect import ADetailerAccepted, Expectation, Unverifiable
 from .._loras import lora_tags
-from ..capabilities import Capabilities, Problem, unknown
+from ..capabilities import Capabilities, Problem, absent, unknown
 from ..flavours import rules_for
 from .base import TXT2IMG, Closed, Context
 
@@ -198,7 +198,7 @@ class ADetailer(Closed):
         """Return what the server lacks for this unit."""
         where = f"ADetailer[{index}] "
         if caps.adetailer is None or "adetailer" not in caps.scripts(context.endpoint):
-            return [Problem("ADetailer", "the server does not have it", fix=INSTALL)]
+            return [absent(caps, "ADetailer", fix=INSTALL)]
         found: list[Any] = [resolve.adetailer_model(caps.adetailer, self.model, what=f"{where}model")]
         sent = set(self.render(caps))
         if caps.adetailer.fields and not sent <= caps.adetailer.fields:

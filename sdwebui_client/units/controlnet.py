@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from .. import _resolve as resolve
 from .._expect import ControlNetRan, Expectation
-from ..capabilities import Capabilities, ControlNetCaps, Flavour, Problem
+from ..capabilities import Capabilities, ControlNetCaps, Flavour, Problem, absent
 from ..flavours import rules_for
 from ..images import EncodedImage
 from .base import TXT2IMG, Closed, Context
@@ -164,7 +164,7 @@ class ControlNet(Closed):
         where = f"ControlNet[{index}]"
         cn = caps.controlnet
         if cn is None or "controlnet" not in caps.scripts(context.endpoint):
-            return [Problem("ControlNet", "the server does not have it", fix=INSTALL)]
+            return [absent(caps, "ControlNet", fix=INSTALL)]
         found: list[Any] = [
             self.resolve_model(cn, what=f"{where} model"),
             resolve.controlnet_module(caps, cn, self.module, what=f"{where} module"),

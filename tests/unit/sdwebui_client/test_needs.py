@@ -91,6 +91,10 @@ def test_sdnext_cannot_do_the_tile_upscale() -> None:
     assert isinstance(problems[0], Problem)
 
 
-def test_a_starting_server_says_so_first() -> None:
-    caps = dataclasses.replace(A1111, still_starting=("ADetailer",))
-    assert "still starting" in str(check_needs(caps, Needs())[0])
+def test_a_starting_server_says_so_instead_of_asking_to_install() -> None:
+    caps = dataclasses.replace(A1111, adetailer=None, still_starting=("ADetailer",))
+    (problem,) = check_needs(caps, Needs(adetailer_units=1))
+    assert "still starting" in str(problem)
+    assert "install" not in str(problem)
+    # What needs none of it can go on.
+    assert check_needs(caps, Needs(samplers=["Euler a"])) == []

@@ -147,7 +147,17 @@ def test_a_missing_extension_is_one_problem_with_its_name() -> None:
 
 
 def test_a_server_that_is_still_starting() -> None:
-    assert "still starting" in refusal(txt2img, dataclasses.replace(A1111, still_starting=("ControlNet",)))
+    caps = dataclasses.replace(
+        A1111, adetailer=None, controlnet=None, loras=(), still_starting=("ControlNet", "ADetailer", "Lora")
+    )
+    for fields in (
+        {"units": [ADetailer.face()]},
+        {"units": [ControlNet.openpose(POSE)]},
+        {"prompt": "<lora:alice:1>"},
+    ):
+        assert "still starting" in refusal(txt2img, caps, **fields)
+    # What needs none of it is drawn: an old extension without routes must not lock the server.
+    assert txt2img(caps, prompt="x").payload == {"prompt": "x"}
 
 
 def test_fields_the_server_does_not_know_are_refused() -> None:
