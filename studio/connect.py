@@ -115,7 +115,7 @@ def choose(asked: Sequence[str], settings: Settings) -> Target:
     if sandboxes and len(sandboxes) < len(wanted):
         raise BadInput(
             f"{source}: the sandbox and a real WebUI cannot work on the same portraits.",
-            hint="The sandbox's pictures are drawings; choose one of the two.",
+            hint="The sandbox's pictures are no portraits; choose one of the two.",
         )
     if sandboxes:
         return Target((), source)

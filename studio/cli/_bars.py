@@ -112,12 +112,11 @@ class LiveBars:
 
     def overall(self, event: Overall) -> None:
         """Move the bar of the run."""
-        self._show(
-            "",
-            f"picture {min(event.done + 1, event.total)} of {event.total}",
-            event.fraction,
-            time_left(event.time_left_s),
-        )
+        if event.done >= event.total:
+            self._show("", "finishing and delivering", event.fraction, "")
+            return
+        text = f"picture {event.done + 1} of {event.total}"
+        self._show("", text, event.fraction, time_left(event.time_left_s))
 
     def close(self) -> None:
         """Remove the bars."""

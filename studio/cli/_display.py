@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SANDBOX_TEXT = """\
 No WebUI paints here: the built-in sandbox stands in for one. It speaks the same
-language and shows every step, but its pictures are simple drawings marked SANDBOX,
-not portraits, and its LoRA is a stand-in, not a trained one.
+language and shows every step, but it puts its pictures together from your photos
+instead of painting them, marks each SANDBOX, and its LoRA is a stand-in.
 
 For real portraits: --webui http://HOST:7860 (a WebUI started with --api)."""
 
@@ -170,7 +170,10 @@ class Display:
         if self._cached:
             self.say(f"{plural(self._cached, 'stage')} had been done before and were kept.")
         if run.get("webui", {}).get("sandbox"):
-            self.say("Made by the SANDBOX: drawings that show the way, not portraits.", style="yellow")
+            self.say(
+                "Made by the SANDBOX: pictures that show the way, not portraits a model painted.",
+                style="yellow",
+            )
         self.say(f"\n{out_dir}/", style="bold")
         for name, what in (
             ("portraits/", "the pictures"),

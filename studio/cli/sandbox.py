@@ -18,7 +18,7 @@ FAULTS = ("hang", "500", "oom", "truncated", "reset", "html", "restart", "slow")
 
 HELP = """Run the built-in stand-in for a WebUI until Ctrl-C.
 
-It speaks the WebUI's REST API, with its queue, its errors and its silent failures, and paints simple pictures
+It speaks the WebUI's REST API, with its queue, its errors and its silent failures, and makes simple pictures
 that say SANDBOX. Any client can talk to it. It is meant for this machine only.
 
 \b
