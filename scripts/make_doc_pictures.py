@@ -1,4 +1,4 @@
-"""Make the pictures of README and docs from a run on the sandbox: photos, stages of a portrait, contact sheet.
+"""Make the pictures of README and docs from a sandbox run: photos, stages of a portrait, contact sheet.
 
 python scripts/make_doc_pictures.py
 """
