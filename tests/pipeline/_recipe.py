@@ -1,0 +1,111 @@
+"""A small run of the profile recipe for tests: few photos, small pictures, every stage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sdwebui_client import CancelToken, WebUI
+from sdwebui_client.sandbox import SandboxServer, SandboxSettings
+from stages.events import Event, StageDone
+from stages.presets import load_preset
+from stages.recipes.profile import ProfileOptions, RunResult, run_profile
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
+PHOTOS = ("01-portrait.jpg", "02-window-light.jpg", "05-close.jpg", "08-lamp-from-left.jpg")
+SMALL = (
+    "poses=[front]",
+    "tones=[cool, warm]",
+    "shots=2",
+    "stages.txt2img.width=320",
+    "stages.txt2img.height=480",
+    "stages.txt2img.steps=4",
+    "stages.img2img.steps=4",
+    "stages.upscale.steps=4",
+)
+"""One pose in two tones: 2 txt2img, 2 img2img, 2 upscales."""
+GENERATIONS = 6
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class Watched:
+    """What a run said."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def redone(self) -> dict[tuple[str, str], str]:
+        """(shot, stage) -> why, of every stage that was not found in the store."""
+        return {(e.shot, e.stage): e.why for e in self.of(StageDone) if not e.cached}
+
+
+def copy_photos(folder: Path, names: Sequence[str] = PHOTOS) -> Path:
+    """A folder with a few of the example photos."""
+    folder.mkdir(parents=True)
+    for name in names:
+        shutil.copy(EXAMPLES / name, folder / name)
+    return folder
+
+
+def sandbox(models_dir: Path, **settings: Any) -> SandboxServer:
+    """A sandbox that does not pretend to take long."""
+    return SandboxServer(SandboxSettings(models_dir=models_dir, seconds_per_step=0.0, **settings))
+
+
+def options(photos: Path, out_dir: Path, *sets: str, **fields: Any) -> ProfileOptions:
+    """Options of a small run."""
+    given: dict[str, Any] = {
+        "photos_dir": photos,
+        "out_dir": out_dir,
+        "preset": load_preset("studio-sd15", sets=[*SMALL, *sets]),
+        "name": "alice",
+        "count": None,
+        "seed": 7,
+        "lora": None,
+        "models_dir": None,
+        "pose_from": None,
+    }
+    return ProfileOptions(**{**given, **fields})
+
+
+def run(
+    wish: ProfileOptions, *urls: str, watch: Watched | None = None, cancel: CancelToken | None = None
+) -> RunResult:
+    """Run the recipe on the servers at these addresses."""
+    servers = [WebUI(url) for url in urls]
+    try:
+        return run_profile(wish, servers, on_event=watch or Watched(), cancel=cancel)
+    finally:
+        for server in servers:
+            server.close()
+
+
+def generations(server: SandboxServer) -> int:
+    """Pictures the sandbox has made."""
+    with WebUI(server.url) as webui:
+        return int(webui.sandbox_info()["generations"])
+
+
+def deliverables(out_dir: Path) -> dict[str, bytes]:
+    """Every delivered file's bytes, run.json without the times and the server's address."""
+    found = {
+        str(path.relative_to(out_dir)): path.read_bytes()
+        for path in sorted(out_dir.rglob("*"))
+        if path.is_file() and ".work" not in path.parts
+    }
+    run_json = json.loads(found["run.json"])
+    del run_json["timing"], run_json["webui"]["url"]
+    found["run.json"] = json.dumps(run_json).encode()
+    return found
