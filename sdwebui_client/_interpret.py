@@ -147,7 +147,7 @@ def decode_pictures(images: object) -> tuple[EncodedImage, ...]:
         raise UnexpectedResponse(f"the answer's images are {type(images).__name__}, not a list")
     found = []
     for number, text in enumerate(images):
-        if not isinstance(text, str):
+        if not isinstance(text, str | memoryview):
             raise UnexpectedResponse(f"picture {number} of the answer is {type(text).__name__}, not base64")
         try:
             found.append(EncodedImage.from_base64(text))

@@ -137,7 +137,7 @@ class Job:
             answer = self._until_answered(started)
             if self._cancelled:
                 raise self._cancel_error()
-            body = answer.json()
+            body = answer.generation()
             self._refuse_half_made()
             if self._on_progress is not None:
                 self._on_progress(self._tracker.done())

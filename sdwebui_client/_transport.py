@@ -29,7 +29,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from ._answers import GATEWAY_STATUSES, decode_json, encode_json, expect, status_error
+from ._answers import GATEWAY_STATUSES, decode_generation, decode_json, encode_json, expect, status_error
 from .errors import ConnectFailed, InvalidRequest, Timeout, TransportError, WebUIError
 from .redaction import redact, split_credentials
 from .timeouts import Timeouts
@@ -69,6 +69,17 @@ class RawAnswer:
         return decode_json(
             self.body, url=self.url, status=self.status, content_type=self.headers.get("content-type", "")
         )
+
+    def generation(self) -> Any:
+        """Return the parsed body of a generation; its pictures may be views of base64 (see
+        `decode_generation`).
+
+        Raises:
+            StatusError, UnexpectedResponse: As `json`.
+        """
+        if self.status != 200:
+            return self.json()
+        return decode_generation(self.body, url=self.url, content_type=self.headers.get("content-type", ""))
 
     def error(self) -> WebUIError:
         """Return the error this answer stands for."""

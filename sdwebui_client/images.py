@@ -195,6 +195,8 @@ def _as_picture(value: object) -> EncodedImage:
 
 
 def _plain_base64(text: str | bytes | memoryview) -> str | bytes | memoryview:
+    if not isinstance(text, str) and bytes(text[:5]) == b"data:":
+        text = bytes(text).decode("latin-1")
     if isinstance(text, str):
         if text.startswith("data:"):
             head, _, text = text.partition(",")

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdwebui_client import EncodedImage, InvalidRequest, OutOfMemory, UnexpectedResponse
-from sdwebui_client._answers import decode_json, encode_json, expect, server_words, status_error
+from sdwebui_client._answers import (
+    decode_generation,
+    decode_json,
+    encode_json,
+    expect,
+    server_words,
+    status_error,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -31,6 +38,44 @@ def test_pictures_are_spliced_in_as_base64(contents: list[bytes], text: str) -> 
     payload = {"a": pictures, text: {"b": [text, *pictures]}, "c": text}
     plain = [picture.to_base64() for picture in pictures]
     assert json.loads(encode_json(payload)) == {"a": plain, text: {"b": [text, *plain]}, "c": text}
+
+
+PICTURES = st.lists(st.text("ABCabc+/=", max_size=20) | st.text(max_size=5), max_size=4)
+
+
+@given(images=PICTURES, rest=st.dictionaries(st.text(), JSON, max_size=3), indent=st.sampled_from([None, 1]))
+def test_pictures_of_an_answer_are_the_same_lifted_or_parsed(
+    images: list[str], rest: dict[str, Any], indent: int | None
+) -> None:
+    for order in ({"images": images, **rest}, {**rest, "images": images}):
+        body = json.dumps(order, indent=indent).encode()
+        answer = decode_generation(body, url="u")
+        texts = [
+            bytes(item).decode() if isinstance(item, memoryview) else item for item in answer.pop("images")
+        ]
+        expected = json.loads(body)
+        assert texts == expected.pop("images")
+        assert answer == expected
+
+
+def test_pictures_are_not_copied() -> None:
+    body = json.dumps({"images": ["AAAA" * 1000, "BBBB"], "info": "{}"}).encode()
+    answer = decode_generation(body, url="u")
+    assert all(item.obj is body for item in answer["images"])
+
+
+@given(st.integers(0, 60))
+def test_a_cut_off_answer_is_an_error(cut: int) -> None:
+    body = json.dumps({"images": ["AAAA", "BBBB"], "info": "{}"}).encode()
+    with pytest.raises(UnexpectedResponse):
+        decode_generation(body[: cut % len(body)], url="u")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"images": [1]}', b'{"images": null}', b'{"images": {}}', b'{"images": ["a", null]}']
+)
+def test_other_shapes_are_parsed_as_they_are(body: bytes) -> None:
+    assert decode_generation(body, url="u") == json.loads(body)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object(), b"x", {(1, 2): 3}])
