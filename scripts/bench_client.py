@@ -271,21 +271,19 @@ def table(costs: dict[str, Cost]) -> str:
 
 def page(text: str, rounds: int, portraits: int) -> str:
     """Return docs/benchmarks.md."""
+    cores, python, day = os.cpu_count(), platform.python_version(), time.strftime("%Y-%m-%d")
     return f"""# What a portrait costs the client
 
 txt2img {SMALL[0]}x{SMALL[1]}, img2img of its picture, tile upscale to {LARGE[0]}x{LARGE[1]}, against a local
-stub that answers at
-once: what is left is the client's own work. `python scripts/bench_client.py --write docs/benchmarks.md`
-    made this page; medians of {rounds} rounds of {portraits} portraits, each contender in a process of its
-    own, on {os.cpu_count()} cores,
-Python {platform.python_version()}, {time.strftime("%Y-%m-%d")}.
+stub that answers at once: what is left is the client's own work. Made by
+`python scripts/bench_client.py --write docs/benchmarks.md`: medians of {rounds} rounds of {portraits}
+portraits, each contender in a process of its own, on {cores} cores, Python {python}, {day}.
 
 {text}
 
 Why: the server's PNG bytes are handed on untouched (encoding a PNG is by far the dearest thing a client can
-do), base64 is decoded and encoded by SIMD code, pictures are spliced into the request's text instead of being
-escaped, and
-an answer is read in one piece. Nothing is asked about progress unless somebody watches.
+do), pictures are decoded straight from the answer's bytes and spliced into the next request's, base64 by SIMD
+code, and an answer is read in one piece. Nothing is asked about progress unless somebody watches.
 """
 
 

@@ -1,94 +1,140 @@
-"""The client on the sandbox, over real HTTP: the checks that a real WebUI must pass, too, and one whole
-portrait."""
+"""The client against the sandbox: the same calls on each flavour, and what it does when the server
+misbehaves."""
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
-from sdwebui_client import ADetailer, ControlNet, UltimateSDUpscale, WebUI
-from sdwebui_client.sandbox import SandboxServer, SandboxSettings
-from tests.live.assertions import CHECKS, picture, statuses
+from sdwebui_client import (
+    ADetailer,
+    AnswerLost,
+    AuthError,
+    Cancelled,
+    EncodedImage,
+    OutOfMemory,
+    Progress,
+    ServerError,
+    Timeout,
+    Timeouts,
+    UnexpectedResponse,
+    WebUI,
+    WebUIError,
+    _aftermath,
+)
 
-FLAVOURS = ("a1111", "forge", "reforge")
-LANDMARKS = [[300, 330], [468, 330], [384, 430], [320, 520], [448, 520]]
+pytest.importorskip("starlette", reason="the sandbox extra is not installed")
 
+from sdwebui_client.sandbox import Fault, SandboxServer, SandboxSettings
 
-def write_lora(folder: Path, name: str) -> None:
-    """A sandbox LoRA: a plain oval in place of a face."""
-    folder.mkdir(parents=True, exist_ok=True)
-    y, x = np.mgrid[0:768, 0:768]
-    mask = ((((x - 384) / 220.0) ** 2 + ((y - 420) / 300.0) ** 2) < 1).astype(np.uint8) * 255
-    reference = np.full((768, 768, 3), 90, np.uint8)
-    reference[mask > 0] = (205, 160, 140)
-    metadata = {
-        "ss_output_name": name,
-        "ss_base_model_version": "sd_v1",
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": "32",
-        "ss_network_alpha": "16",
-        "ss_tag_frequency": json.dumps({"10_ohwx person": {"ohwx person": 10}}),
-        "sandbox": "true",
-        "sandbox_format": "1",
-        "sandbox_note": "SANDBOX stand-in, not a trained LoRA",
-        "sandbox_quality": "1.0",
-        "sandbox_landmarks": json.dumps(LANDMARKS),
-    }
-    save_file(
-        {"sandbox.reference": reference, "sandbox.mask": mask},
-        str(folder / f"{name}.safetensors"),
-        metadata=metadata,
-    )
+Start = Callable[..., SandboxServer]
 
 
-@pytest.fixture(scope="module", params=FLAVOURS)
-def webui(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
-    """A client of a sandbox that plays each flavour in turn."""
-    models = tmp_path_factory.mktemp(f"models-{request.param}")
-    write_lora(models / "Lora", "alice")
-    settings = SandboxSettings(flavour=request.param, models_dir=models, seconds_per_step=0.005)
-    with SandboxServer(settings) as server, WebUI(server.url) as client:
-        yield client
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    running: list[SandboxServer] = []
+
+    def begin(*faults: Fault, seconds_per_step: float = 0.0, **settings: object) -> SandboxServer:
+        server = SandboxServer(
+            SandboxSettings(models_dir=tmp_path, faults=faults, seconds_per_step=seconds_per_step, **settings)
+        )
+        running.append(server)
+        return server.start()
+
+    yield begin
+    for server in running:
+        server.stop()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_sandbox_behaves_as_a_real_webui(webui: WebUI, check: Callable[[WebUI], None]) -> None:
-    check(webui)
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_aftermath, "ASK_EVERY_S", 0.05)
 
 
-def test_the_sandbox_is_recognised(webui: WebUI) -> None:
-    assert webui.capabilities().sandbox
+@pytest.mark.parametrize("flavour", ["a1111", "forge", "reforge"])
+def test_a_picture_goes_through(start: Start, flavour: str) -> None:
+    seen: list[Progress] = []
+    with WebUI(start(flavour=flavour, seconds_per_step=0.05).url) as webui:
+        result = webui.txt2img(
+            prompt="portrait",
+            width=256,
+            height=320,
+            steps=12,
+            seed=3,
+            units=[ADetailer.face()],
+            on_progress=seen.append,
+        )
+        again = webui.img2img(init_images=[result.images[0]], width=256, height=320, steps=2)
+    assert result.images[0].size == again.images[0].size == (256, 320)
+    assert result.info.seed == 3
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions)
+    assert seen[-1].stage == "done"
 
 
-@pytest.mark.slow
-def test_a_portrait_from_text_to_upscale(webui: WebUI) -> None:
-    units = [
-        ADetailer.face(prompt="detailed face <lora:alice:0.9>", confidence=0.3),
-        ADetailer.hand(prompt="a hand"),
-        ControlNet.openpose(picture(128, 192), model="control_v11p_sd15_openpose", guidance_end=0.8),
-    ]
-    first = webui.txt2img(
-        prompt="ohwx person <lora:alice:0.8>", steps=2, width=128, height=192, seed=7,
-        sampler_name="DPM++ 2M", scheduler="Karras", units=units,
-    )  # fmt: skip
-    found = statuses(first)
-    assert found["lora:alice"] == "ran"
-    assert found["ADetailer[0] lora:alice"] == "unverified"
-    assert first.verified.missing == ()
-    second = webui.img2img(
-        prompt="warm", init_images=[first.images[0]], denoising_strength=0.3, steps=2, units=units[:1]
-    )
-    assert second.images[0].size == (128, 192)
-    third = webui.img2img(
-        prompt="warm", init_images=[second.images[0]], denoising_strength=0.1, steps=2,
-        units=[ControlNet.tile(model="control_v11f1e_sd15_tile", weight=0.6)],
-        script=UltimateSDUpscale(upscaler="4x-UltraSharp", scale=2, tile_width=256, tile_height=256),
-    )  # fmt: skip
-    assert third.images[0].size == (256, 384)
-    assert statuses(third)["upscaler 4x-UltraSharp"] == "ran"
+@pytest.mark.parametrize("flavour", ["a1111", "forge", "reforge"])
+def test_our_job_is_cancelled(start: Start, flavour: str) -> None:
+    with WebUI(start(flavour=flavour, seconds_per_step=0.1).url) as webui:
+        webui.capabilities()
+        threading.Timer(0.3, webui.cancel).start()
+        with pytest.raises(Cancelled):
+            webui.txt2img(prompt="portrait", width=64, height=64, steps=100)
+        assert webui.txt2img(prompt="portrait", width=64, height=64, steps=1).images
+
+
+def test_a_password_is_needed_and_used(start: Start) -> None:
+    server = start(api_auth="me:secret")
+    with pytest.raises(AuthError), WebUI(server.url) as webui:
+        webui.capabilities()
+    with WebUI(server.url, username="me", password="secret") as webui:
+        assert webui.samplers()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("500", ServerError), ("oom", OutOfMemory), ("truncated", AnswerLost), ("reset", WebUIError)],
+)
+def test_faults_have_names(start: Start, kind: str, expected: type[WebUIError]) -> None:
+    url = start(Fault(kind=kind, count=0)).url
+    with WebUI(url, timeouts=Timeouts(recover_s=2)) as webui, pytest.raises(expected) as caught:
+        webui.txt2img(prompt="portrait", width=64, height=64, steps=1)
+    assert str(caught.value)
+
+
+def test_a_web_page_for_a_read(start: Start) -> None:
+    url = start(Fault(kind="html", count=0, path="/sdapi/v1/samplers")).url
+    expected = (UnexpectedResponse, ServerError)
+    with WebUI(url, retries=0) as webui, pytest.raises(expected, match="Bad Gateway"):
+        webui.samplers()
+
+
+def test_a_hanging_job_is_given_up(start: Start) -> None:
+    url = start(Fault(kind="hang", seconds=3)).url
+    with WebUI(url, timeouts=Timeouts(idle_s=0.5)) as webui, pytest.raises(Timeout):
+        webui.txt2img(prompt="portrait", width=64, height=64, steps=1)
+
+
+def test_a_restart_is_survived(start: Start) -> None:
+    with WebUI(start(Fault(kind="restart", seconds=0.5)).url, timeouts=Timeouts(recover_s=10)) as webui:
+        result = webui.txt2img(prompt="portrait", width=64, height=64, steps=1, seed=5)
+    assert isinstance(result.images[0], EncodedImage)
+    assert result.task_id.endswith("~2")
+
+
+def test_many_threads_share_one_client(start: Start) -> None:
+    seeds: list[int] = []
+    with WebUI(start().url) as webui:
+
+        def draw(seed: int) -> None:
+            result = webui.txt2img(prompt="portrait", width=64, height=64, steps=1, seed=seed)
+            seeds.append(result.info.seed)
+
+        threads = [threading.Thread(target=draw, args=(seed,)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert sorted(seeds) == list(range(6))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -379,3 +382,23 @@ def test_a_generation_nobody_received_is_tried_again(monkeypatch: pytest.MonkeyP
         webui.capabilities()
     with pytest.raises(ConnectFailed, match="Nothing answers"):
         webui.txt2img(**FIELDS)
+
+
+CTRL_C = """
+import sys
+from sdwebui_client import WebUI
+try:
+    WebUI(sys.argv[1]).txt2img(prompt="portrait", width=256, height=256)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_a_real_ctrl_c_ends_the_process_and_our_job(stub: StubWebUI) -> None:
+    stub.hold.clear()
+    with subprocess.Popen([sys.executable, "-c", CTRL_C, stub.url]) as process:
+        assert stub.started.wait(20)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    assert stub.interrupts >= 1
+    wait_for(lambda: stub.current is None)
