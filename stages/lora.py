@@ -80,6 +80,12 @@ def require_trainer(servers: Sequence[Probed]) -> str:
     )
 
 
+def _words(progress: TrainProgress) -> str:
+    """What the trainer says, with its loss."""
+    loss = "" if progress.loss is None else f"loss {progress.loss:.4f}"
+    return ", ".join(part for part in (progress.message, loss) if part)
+
+
 def train(
     engine: Engine, photos: PhotoSet, preset: Preset, *, name: str, work: Path, backend: str
 ) -> tuple[LoraArtifact, bool]:
@@ -114,7 +120,7 @@ def train(
     def relay(progress: TrainProgress) -> None:
         engine.emit(
             TrainingProgress(
-                progress.step, progress.steps, progress.fraction, progress.eta_s, progress.message
+                progress.step, progress.steps, progress.fraction, progress.eta_s, _words(progress)
             )
         )
 
