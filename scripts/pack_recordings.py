@@ -1,6 +1,6 @@
-"""Pack recorded WebUI exchanges (one JSON a case) into one small, diff-stable `.jsonl.gz` a flavour for the tests.
+"""Pack recorded WebUI exchanges (one JSON a case) into one small, stable `.jsonl.gz` a flavour for the tests.
 
-    python scripts/pack_recordings.py RECORDINGS_DIR tests/recorded
+python scripts/pack_recordings.py RECORDINGS_DIR tests/recorded
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ def pack(source: Path, target: Path) -> int:
         name = path.relative_to(source).with_suffix("").as_posix()
         lines.append(json.dumps({**slim(case), "name": name}, ensure_ascii=False, sort_keys=True))
     # mtime=0: packing the same recordings again gives the same bytes.
-    with target.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=9, mtime=0, filename="") as out:
+    with target.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as out:
         out.write("\n".join(lines).encode("utf-8"))
     return len(lines)
 
 
 def main() -> None:
     """Parse the arguments and pack each flavour that is there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recordings", type=Path)
     parser.add_argument("target", type=Path)
     arguments = parser.parse_args()

@@ -1,8 +1,8 @@
 """What real servers answered, packed by `scripts/pack_recordings.py`.
 
-A1111 1.10.1, Forge 2.0.1 (dfdcbab), reForge (3b56b268) and SD.Next (058a7f0c), run on a CPU with tiny random-weight models:
-pictures are noise, the protocol is real. Long base64 is written as `<base64 png WxH MODE N bytes>`; A1111's `full/…` cases stand
-whole. Server paths are written as `/srv/…`.
+A1111 1.10.1, Forge 2.0.1 (dfdcbab), reForge (3b56b268) and SD.Next (058a7f0c), run on a CPU with tiny
+random-weight models: pictures are noise, the protocol is real. Long base64 is written as
+`<base64 png WxH MODE N bytes>`; A1111's `full/…` cases stand whole. Server paths are written as `/srv/…`.
 """
 
 from __future__ import annotations
