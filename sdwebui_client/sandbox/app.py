@@ -64,9 +64,9 @@ def _routes(sandbox: Sandbox) -> Routes:
     page = not sandbox.settings.nowebui
     own_routes.add(routes, page=page)
     if sandbox.flavour == "sdnext":
-        from . import sdnext
+        from .sdnext import add as add_sdnext
 
-        sdnext.add(routes, sandbox)
+        add_sdnext(routes, sandbox)
         return routes
     catalogue_routes.add(routes, sandbox)
     generate_routes.add(routes)

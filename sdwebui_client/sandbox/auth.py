@@ -16,8 +16,10 @@ OPEN = ("/sdapi/v1/loras", "/sdapi/v1/refresh-loras")
 (recorded: a_*)."""
 
 
-def is_protected(path: str) -> bool:
+def is_protected(settings: SandboxSettings, path: str) -> bool:
     """Whether a route asks for the password."""
+    if settings.flavour == "sdnext":
+        return path.startswith("/sdapi/")
     return path.startswith("/sdapi/") and path not in OPEN
 
 
@@ -27,7 +29,7 @@ def check(settings: SandboxSettings, request: Request) -> None:
     Raises:
         ApiError: no credentials, unreadable ones, or wrong ones.
     """
-    if settings.api_auth is None or not is_protected(request.url.path):
+    if settings.api_auth is None or not is_protected(settings, request.url.path):
         return
     scheme, _, parameter = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":

@@ -29,7 +29,7 @@ def add(routes: Routes, sandbox: Sandbox) -> None:
             continue
         if sandbox.settings.nowebui and not path.startswith(("/sdapi/", "/controlnet/", "/adetailer/")):
             continue
-        routes.get(path, _listing(path), extension=extension is not None)
+        routes.get(path, listing(path), extension=extension is not None)
     routes.get("/sdapi/v1/options", get_options)
     routes.post("/sdapi/v1/options", set_options)
     routes.get("/sdapi/v1/sd-models", sd_models)
@@ -47,13 +47,15 @@ def _extension(path: str) -> str | None:
     return next((name for name in ("controlnet", "adetailer") if path.startswith(f"/{name}/")), None)
 
 
-def _listing(path: str) -> Handler:
-    async def listing(call: Call) -> Any:
+def listing(path: str) -> Handler:
+    """Make a handler that answers with a list of the catalogue."""
+
+    async def answer_list(call: Call) -> Any:
         query = call.request.url.query
         answer = call.sandbox.catalogue.answers.get(f"{path}?{query}" if query else path)
         return call.sandbox.catalogue.answer(path) if answer is None else answer
 
-    return listing
+    return answer_list
 
 
 async def get_options(call: Call) -> dict[str, Any]:

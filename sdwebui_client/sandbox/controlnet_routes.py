@@ -6,8 +6,8 @@ from typing import Any
 
 from . import controlnet, skeleton
 from .errors import ApiError, Crash
+from .limits import check_size
 from .pictures import decode_base64, encode, to_rgb
-from .plan import check_size
 from .state import Sandbox
 from .web import Call, Routes
 

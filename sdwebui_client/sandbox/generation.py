@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from . import arguments
-from .faults import fault_error
-from .jobs import PREVIEW_EVERY, JobKilled
+from .pace import Pace, img2img_steps
 from .plan import GenerationPlan, make_plan, read_init_images, with_infotext
-from .render import Picture, Scene, preview
+from .render import Picture, Scene
 from .report import Report
-from .scenes import draw, drawable, make_scene, running_units
+from .scenes import draw, make_scene, running_units
 from .settings import Fault
 from .state import Sandbox
 
@@ -33,8 +31,6 @@ class Job:
     task_id: str
     mask: Picture | None = None
     fault: Fault | None = None
-    seconds_per_step: float = 0.0
-    epoch: int = 0
 
     def run(self) -> dict[str, Any]:
         """Do the work.
@@ -48,22 +44,18 @@ class Job:
             JobKilled: the server went away.
         """
         sandbox = self.sandbox
-        self.epoch = sandbox.queue.epoch()
-        self.seconds_per_step = sandbox.settings.seconds_per_step
-        if self.fault is not None and self.fault.kind == "slow":
-            self.seconds_per_step = self.fault.seconds
         body = with_infotext(self.body, self.given)
         init = read_init_images(self.tab, body)
         sandbox.progress.begin(f"scripts_{self.tab}", datetime.now().strftime("%Y%m%d%H%M%S"))
         try:
             sandbox.tasks.start(self.task_id)
-            answer = self._process(body, init)
+            answer = self._process(body, init, Pace(sandbox, self.fault))
             sandbox.tasks.finish(self.task_id)
             return answer
         finally:
             sandbox.progress.end()
 
-    def _process(self, body: dict[str, Any], init: tuple[Picture, ...]) -> dict[str, Any]:
+    def _process(self, body: dict[str, Any], init: tuple[Picture, ...], pace: Pace) -> dict[str, Any]:
         sandbox = self.sandbox
         overrides = dict(body.get("override_settings") or {})
         restore = bool(body.get("override_settings_restore_afterwards"))
@@ -78,22 +70,14 @@ class Job:
         with sandbox.options.overridden(overrides, restore=restore):
             checkpoint = sandbox.require_checkpoint()
             plan = make_plan(sandbox, self.tab, body, self.calls, init, self.mask)
-            self._fail_or_hang()
+            pace.fail_or_hang()
             report = Report(sandbox, plan, checkpoint)
-            pictures = self._draw_all(plan)
+            pictures = self._draw_all(plan, pace)
         # The pictures are encoded with the options as they are now: samples_format is restored
         # already, or has leaked.
         return report.answer(body, pictures)
 
-    def _fail_or_hang(self) -> None:
-        if self.fault is None:
-            return
-        if self.fault.kind in ("500", "oom"):
-            raise fault_error(self.fault)
-        if self.fault.kind == "hang":
-            self._wait(self.fault.seconds, until_cleared=True)
-
-    def _draw_all(self, plan: GenerationPlan) -> list[tuple[int, Picture]]:
+    def _draw_all(self, plan: GenerationPlan, pace: Pace) -> list[tuple[int, Picture]]:
         """Draw every picture with its number; an interrupt ends the list early (recorded: j03)."""
         progress = self.sandbox.progress
         passes = _passes(plan)
@@ -107,19 +91,21 @@ class Job:
             progress.skipped = False
             first = iteration * plan.batch_size
             scenes = [make_scene(self.sandbox, plan, first + index) for index in range(plan.batch_size)]
-            done = self._sample(scenes[0], passes)
-            pictures += [(first + i, self._finished(plan, scene, done)) for i, scene in enumerate(scenes)]
+            done = pace.sample(scenes[0], passes)
+            pictures += [
+                (first + i, self._finished(plan, scene, done, pace)) for i, scene in enumerate(scenes)
+            ]
         return pictures
 
-    def _finished(self, plan: GenerationPlan, scene: Scene, done: int) -> Picture:
+    def _finished(self, plan: GenerationPlan, scene: Scene, done: int, pace: Pace) -> Picture:
         progress = self.sandbox.progress
         if progress.interrupted or progress.skipped:
             return draw(replace(scene, steps=max(done, 1), details=()))
         if scene.details:
-            self._detail_passes(plan, scene)
+            self._detail_passes(plan, scene, pace)
         return draw(replace(scene, details=()) if progress.interrupted else scene)
 
-    def _detail_passes(self, plan: GenerationPlan, scene: Scene) -> None:
+    def _detail_passes(self, plan: GenerationPlan, scene: Scene, pace: Pace) -> None:
         """Each unit is a job of its own: the count grows, and the progress falls back (recorded: j01)."""
         progress = self.sandbox.progress
         steps = int(plan.body.get("steps") or 1)
@@ -127,50 +113,7 @@ class Job:
             if progress.interrupted:
                 return
             progress.job_count += 1
-            self._sample(scene, [_img2img_steps(unit.denoising_strength, steps)])
-
-    def _sample(self, scene: Scene, passes: list[int]) -> int:
-        """Let the time of the passes go by; returns the steps done of the last one."""
-        progress = self.sandbox.progress
-        done = 0
-        for steps in passes:
-            progress.sampling_step, progress.sampling_steps = 0, steps
-            for done in range(1, steps + 1):
-                self._wait(self.seconds_per_step)
-                progress.sampling_step = done
-                if progress.interrupted or progress.skipped:
-                    return done
-                if done % PREVIEW_EVERY == 0 and done < steps:
-                    self._preview(scene, done / steps)
-            progress.job_no += 1
-            progress.sampling_step = 0
-        return done
-
-    def _preview(self, scene: Scene, fraction: float) -> None:
-        if self.sandbox.options.get("live_previews_enable"):
-            self.sandbox.progress.preview = lambda: preview(drawable(scene), fraction)
-            self.sandbox.progress.preview_id += 1
-
-    def _wait(self, seconds: float, *, until_cleared: bool = False) -> None:
-        """Let time pass, looking up often.
-
-        Raises:
-            JobKilled: the server stops or restarts.
-        """
-        queue, cleared = self.sandbox.queue, self.sandbox.faults.cleared
-        end = time.monotonic() + seconds
-        while True:
-            if queue.stopping.is_set() or queue.epoch() != self.epoch:
-                raise JobKilled("the server went away while the job ran")
-            left = end - time.monotonic()
-            if left <= 0 or (until_cleared and (cleared.is_set() or self.sandbox.progress.interrupted)):
-                return
-            queue.stopping.wait(min(left, 0.05))
-
-
-def _img2img_steps(denoising_strength: float, steps: int) -> int:
-    """How many steps img2img really takes (recorded: 17 of 40 at 0.4)."""
-    return int(min(max(denoising_strength, 0.0), 0.999) * steps) + 1
+            pace.sample(scene, [img2img_steps(unit.denoising_strength, steps)])
 
 
 def _passes(plan: GenerationPlan) -> list[int]:
@@ -178,7 +121,7 @@ def _passes(plan: GenerationPlan) -> list[int]:
     if plan.tab == "txt2img":
         second = int(plan.body.get("hr_second_pass_steps") or 0) or plan.steps
         return [plan.steps, second] if plan.hires is not None else [plan.steps]
-    steps = _img2img_steps(float(plan.denoising_strength or 0.0), plan.steps)
+    steps = img2img_steps(float(plan.denoising_strength or 0.0), plan.steps)
     if plan.upscale is None:
         return [steps]
     return [steps] * (plan.upscale.tiles if plan.upscale.redraws else 0)

@@ -8,18 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import adetailer, arguments, controlnet, infotext, samplers, usdu
+from .entries import extra_entries
 from .errors import ApiError, Crash
+from .limits import check_counts, check_size, whole
 from .loras import LoraUse
 from .pictures import decode_base64, to_rgb
 from .render import Picture
 from .state import Sandbox
 
-MAX_SIDE = 8192
-MAX_AREA = 5120 * 5120
-MAX_STEPS = 1000
-MAX_PICTURES = 64
-"""The sandbox must be safe on loopback: what is beyond these fails at once, where a real server fails after
-minutes."""
 _SEEDS = 4294967294
 
 
@@ -98,9 +94,9 @@ def make_plan(
         raise _no_init(sandbox)
     prompt, negative, styles = _styled(sandbox, body)
     upscale = _upscale(sandbox, calls, body, init)
-    width, height = _whole(body, "width"), _whole(body, "height")
+    width, height = whole(body, "width"), whole(body, "height")
     check_size(upscale.width if upscale else width, upscale.height if upscale else height)
-    _check_counts(body)
+    check_counts(body)
     _check_refiner(sandbox, body)
     detail = _detail_plan(sandbox, calls, tab)
     plan = GenerationPlan(
@@ -112,10 +108,10 @@ def make_plan(
         subseed=_seed(body.get("subseed")),
         width=width,
         height=height,
-        steps=1 if detail.skip_img2img else _whole(body, "steps"),
+        steps=1 if detail.skip_img2img else whole(body, "steps"),
         sampling=_sampling(sandbox, body, detail),
-        batch_size=_whole(body, "batch_size"),
-        n_iter=_whole(body, "n_iter"),
+        batch_size=whole(body, "batch_size"),
+        n_iter=whole(body, "n_iter"),
         styles=styles,
         loras=sandbox.loras.used_by(prompt) if not body.get("disable_extra_networks") else (),
         detail=detail,
@@ -127,7 +123,7 @@ def make_plan(
         denoising_strength=body.get("denoising_strength"),
     )
     plan.control = _control(sandbox, calls, plan)
-    plan.entries = _entries(sandbox, plan)
+    plan.entries = extra_entries(sandbox, plan)
     return plan
 
 
@@ -164,52 +160,10 @@ def _check_prompts(sandbox: Sandbox, body: dict[str, Any]) -> None:
         raise Crash("AssertionError", "")
 
 
-def check_size(width: int, height: int) -> None:
-    """Refuse sizes that no server can draw, with its words.
-
-    Raises:
-        Crash: 0, negative, or beyond what the sandbox draws.
-    """
-    rows, columns = height // 8, width // 8
-    if rows < 0 or columns < 0:
-        raise Crash(
-            "RuntimeError",
-            f"Trying to create tensor with negative dimension {min(rows, columns)}: [4, {rows}, {columns}]",
-        )
-    if rows == 0 or columns == 0:
-        sizes = f"({rows + 2} x {columns + 2})"
-        text = f"Calculated padded input size per channel: {sizes}. Kernel size: (3 x 3). "
-        raise Crash("RuntimeError", text + "Kernel size can't be greater than actual input size")
-    if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_AREA:
-        asked = f"you tried to allocate {width * height * 4} bytes. Error code 12 (Cannot allocate memory)"
-        start = "[enforce fail at alloc_cpu.cpp:83] err == 0. DefaultCPUAllocator: can't allocate memory: "
-        raise Crash("RuntimeError", start + asked)
-
-
-def _check_counts(body: dict[str, Any]) -> None:
-    steps, pictures = _whole(body, "steps"), _whole(body, "batch_size") * _whole(body, "n_iter")
-    if steps == 0:
-        raise Crash("ZeroDivisionError", "integer division or modulo by zero")
-    if steps < 0:
-        raise Crash("RuntimeError", "number of steps must be non-negative")
-    if min(_whole(body, "batch_size"), _whole(body, "n_iter")) < 1:
-        raise Crash("IndexError", "list index out of range")
-    if steps > MAX_STEPS or pictures > MAX_PICTURES:
-        text = f"the sandbox draws at most {MAX_PICTURES} pictures of {MAX_STEPS} steps in one request"
-        raise Crash("RuntimeError", text)
-
-
 def _check_refiner(sandbox: Sandbox, body: dict[str, Any]) -> None:
     name = body.get("refiner_checkpoint")
     if name and name != "None" and sandbox.checkpoint(name) is None:
         raise Crash("Exception", f"Could not find checkpoint with name {name}")
-
-
-def _whole(body: dict[str, Any], key: str) -> int:
-    value = body.get(key)
-    if value is None:
-        raise Crash("TypeError", "unsupported operand type(s) for //: 'NoneType' and 'int'")
-    return int(value)
 
 
 def _seed(value: Any) -> int:
@@ -257,7 +211,7 @@ def _upscale(
         return None
     names = sandbox.catalogue.names("/sdapi/v1/upscalers")
     size = (int(init[0].shape[1]), int(init[0].shape[0]))
-    return usdu.read(calls.selected_args, names, size, (_whole(body, "width"), _whole(body, "height")))
+    return usdu.read(calls.selected_args, names, size, (whole(body, "width"), whole(body, "height")))
 
 
 def _control(sandbox: Sandbox, calls: arguments.ScriptCalls, plan: GenerationPlan) -> controlnet.Applied:
@@ -310,70 +264,6 @@ def _hires(sandbox: Sandbox, body: dict[str, Any]) -> tuple[int, int] | None:
     height = height or int(body["height"]) * width // int(body["width"])
     check_size(width, height)
     return width // 8 * 8, height // 8 * 8
-
-
-def _entries(sandbox: Sandbox, plan: GenerationPlan) -> dict[str, Any]:
-    """`extra_generation_params`, in the order its keys appear in an infotext."""
-    version = str((sandbox.catalogue.answer("/adetailer/v1/version") or {}).get("version", ""))
-    detail = plan.detail.entries(version)
-    entries: dict[str, Any] = plan.upscale.entries() if plan.upscale is not None else {}
-    # Forge runs its built-in ControlNet before the extensions.
-    first, second = (
-        (detail, plan.control.entries) if sandbox.flavour == "a1111" else (plan.control.entries, detail)
-    )
-    entries |= {**first, **second}
-    if plan.upscale is not None:
-        entries |= plan.upscale.inpaint_entries(float(plan.denoising_strength or 0.0))
-    elif plan.tab == "img2img":
-        entries["Denoising strength"] = plan.denoising_strength
-        if plan.mask is not None:
-            entries |= _mask_entries(plan.body)
-    entries |= _hires_entries(sandbox, plan)
-    if plan.sampling.schedule_type is not None:
-        entries["Schedule type"] = plan.sampling.schedule_type
-    if plan.loras:
-        digests = [
-            f"{use.tag}: {use.file.file_hash if sandbox.flavour == 'forge' else use.file.model_hash}"
-            for use in plan.loras
-        ]
-        entries["Lora hashes"] = ", ".join(dict.fromkeys(digests))
-    return {**entries, "Sandbox": "true"}
-
-
-def _mask_entries(body: dict[str, Any]) -> dict[str, Any]:
-    blur = body.get("mask_blur")
-    entries: dict[str, Any] = {"Mask blur": body.get("mask_blur_x") if blur is None else blur}
-    if body.get("inpaint_full_res"):
-        entries |= {
-            "Inpaint area": "Only masked",
-            "Masked area padding": body.get("inpaint_full_res_padding"),
-        }
-    return entries
-
-
-def _hires_entries(sandbox: Sandbox, plan: GenerationPlan) -> dict[str, Any]:
-    if plan.hires is None:
-        return {}
-    body = plan.body
-    entries: dict[str, Any] = {"Denoising strength": plan.denoising_strength}
-    if sandbox.flavour == "forge":
-        modules = body.get("hr_additional_modules") or ["Built-in"]
-        entries |= {f"Hires Module {index + 1}": name for index, name in enumerate(modules)}
-    entries |= {"Hires prompt": None, "Hires negative prompt": None}
-    if sandbox.flavour in ("forge", "reforge"):
-        entries["Hires CFG Scale"] = float(body.get("hr_cfg") or 1.0)
-    if sandbox.flavour == "forge":
-        entries["Hires Distilled CFG Scale"] = None
-    entries["Hires schedule type"] = None
-    if body.get("hr_resize_x") or body.get("hr_resize_y"):
-        entries["Hires resize"] = f"{body.get('hr_resize_x')}x{body.get('hr_resize_y')}"
-    else:
-        entries["Hires upscale"] = float(body.get("hr_scale") or 2.0)
-    if body.get("hr_second_pass_steps"):
-        entries["Hires steps"] = body["hr_second_pass_steps"]
-    if body.get("hr_upscaler") is not None:
-        entries["Hires upscaler"] = body["hr_upscaler"]
-    return entries
 
 
 _FROM_INFOTEXT = {

@@ -163,8 +163,8 @@ def run_forever(settings: SandboxSettings) -> None:
 
 def _bind(settings: SandboxSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With the protocol left at 0 asyncio (3.11, base_events._set_nodelay) leaves Nagle's algorithm on, and every
-    # answer waits 40 ms for the client's delayed acknowledgement.
+    # With the protocol left at 0 asyncio (3.11, base_events._set_nodelay) leaves Nagle's algorithm on, and
+    # every answer waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

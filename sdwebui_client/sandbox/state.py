@@ -14,6 +14,7 @@ from .faults import FaultBoard
 from .jobs import JobQueue, Progress, Tasks
 from .loras import LoraShelf
 from .options import Options
+from .render import Picture
 from .settings import SandboxSettings
 
 VERSIONS = {
@@ -38,6 +39,8 @@ class Sandbox:
         self.queue = JobQueue()
         self.generations: Counter[str] = Counter()
         self.lock = threading.Lock()
+        self.last_control: Picture | None = None
+        """SD.Next: a control unit without a picture takes the one of the request before."""
         self.on_restart: Callable[[float], None] | None = None
         self.on_stop: Callable[[], None] | None = None
         self.hashed: set[str] = set()
@@ -59,6 +62,7 @@ class Sandbox:
         """Begin anew, as after a restart: the files on disk and the saved options stay."""
         self.progress = Progress()
         self.tasks = Tasks()
+        self.last_control = None
         self.started = time.monotonic()
         saved = getattr(self, "options", None)
         self.options = Options(

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from . import infotext
 from .errors import ApiError, Crash
+from .limits import check_size
 from .pictures import decode_base64, encode, read_infotext, to_rgb
-from .plan import check_size
 from .render import Picture
 from .state import Sandbox
 from .web import Call, Routes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdwebui_client.sandbox import SandboxServer, SandboxSettings, generation, scenes
+from sdwebui_client.sandbox import SandboxServer, SandboxSettings, pace, scenes
 from sdwebui_client.sandbox.render import Picture, Scene
 from tests.unit.sandbox.support import Client
 
@@ -26,7 +26,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Scene]:
         return np.full((scene.height, scene.width, 3), 128, np.uint8)
 
     monkeypatch.setattr(scenes, "render", flat)
-    monkeypatch.setattr(generation, "preview", flat)
+    monkeypatch.setattr(pace, "preview", flat)
     return asked
 
 
