@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _resolve as resolve
 from .._loras import lora_tags
-from ..capabilities import Capabilities, ControlNetCaps, Problem
+from ..capabilities import Capabilities, Problem
 from ..units import ADetailer, Context, ControlNet
 
 SHARED = {
@@ -96,7 +96,7 @@ def detailer_fields(units: Sequence[ADetailer], caps: Capabilities) -> dict[str,
 
 def control_model(unit: ControlNet, caps: Capabilities) -> str:
     """Return the model's name as SD.Next lists it, or as it was given when it is not there."""
-    found = unit.resolve_model(caps.controlnet or ControlNetCaps((), (), 0))
+    found = unit.resolve_model(caps)
     return (unit.model or unit.kind) if isinstance(found, Problem) else found
 
 
@@ -109,7 +109,7 @@ def control_problems(units: Sequence[ControlNet], caps: Capabilities, context: C
     found: list[Any] = []
     for index, unit in enumerate(units):
         where = f"ControlNet[{index}]"
-        found.append(unit.resolve_model(caps.controlnet, what=f"{where} model"))
+        found.append(unit.resolve_model(caps, what=f"{where} model"))
         if "tile" in control_model(unit, caps).casefold():
             detail = "a tile ControlNet makes SD.Next answer 200 without any picture"
             found.append(Problem(f"{where} model", detail, fix="leave it out"))

@@ -22,6 +22,11 @@ NO_MAP = ("ip-adapter", "clip_vision", "revision", "reference", "instant_id", "i
 INSTALL = "install the extension sd-webui-controlnet (Mikubill) and restart the WebUI"
 
 
+def _is_xl(name: str) -> bool:
+    """Whether a file name says SDXL; no route tells a model's family, and authors put it in the name."""
+    return "xl" in name.casefold()
+
+
 class ControlNet(Closed):
     """One ControlNet unit.
 
@@ -37,7 +42,8 @@ class ControlNet(Closed):
     """What guides: a ready map with module "none", else the picture to preprocess. None (img2img only) =
     the init image."""
     model: str = ""
-    """Model, with or without its "[hash8]". Empty = the only one on the server whose name holds `kind`."""
+    """Model, with or without its "[hash8]". Empty = the only one on the server whose name holds `kind`; where
+    SD 1.5 and SDXL ones do, the one of the loaded checkpoint's family, told by "xl" in the names."""
     module: str = "none"
     """Preprocessor; "none" for a ready map. Spelling is adapted to the server."""
     kind: str = ""
@@ -120,10 +126,18 @@ class ControlNet(Closed):
             image=image, model=model or "", kind="ip-adapter", module=module or "ip-adapter-auto", **fields
         )
 
-    def resolve_model(self, cn: ControlNetCaps, *, what: str = "ControlNet model") -> str | Problem:
-        """Return the listed name of the model, or the problem with it."""
+    def resolve_model(self, caps: Capabilities, *, what: str = "ControlNet model") -> str | Problem:
+        """Return the listed name of the model, or the problem with it.
+
+        With `kind` alone, models of the loaded checkpoint's family are preferred where several fit.
+        """
+        cn = caps.controlnet or ControlNetCaps((), (), 0)
         name = self.model or self.kind
         found = resolve.controlnet_model(cn, name, what=what)
+        if isinstance(found, Problem) and not self.model and len(found.near) > 1 and caps.loaded_checkpoint:
+            family = [item for item in found.near if _is_xl(item) == _is_xl(caps.loaded_checkpoint)]
+            if len(family) == 1:
+                return family[0]
         if isinstance(found, Problem) and not self.model and self.kind and not found.near:
             return Problem(
                 what, f'no model whose name holds "{self.kind}" is there', cn.models[:3], found.fix
@@ -136,7 +150,7 @@ class ControlNet(Closed):
         `enabled` is always sent: left out it means off on A1111 and on on Forge and reForge.
         """
         cn = caps.controlnet or ControlNetCaps((), (), 0)
-        model, module = self.resolve_model(cn), resolve.controlnet_module(caps, cn, self.module)
+        model, module = self.resolve_model(caps), resolve.controlnet_module(caps, cn, self.module)
         unit: dict[str, Any] = {
             "enabled": True,
             "module": self.module if isinstance(module, Problem) else module,
@@ -166,7 +180,7 @@ class ControlNet(Closed):
         if cn is None or "controlnet" not in caps.scripts(context.endpoint):
             return [absent(caps, "ControlNet", fix=INSTALL)]
         found: list[Any] = [
-            self.resolve_model(cn, what=f"{where} model"),
+            self.resolve_model(caps, what=f"{where} model"),
             resolve.controlnet_module(caps, cn, self.module, what=f"{where} module"),
         ]
         if self.image is None and context.endpoint == "txt2img":
@@ -190,8 +204,7 @@ class ControlNet(Closed):
         self, caps: Capabilities, *, context: Context, index: int, peers: Sequence[Any]
     ) -> list[Expectation]:
         """Return what the answer must show: a detected map, where this flavour's maps mean anything."""
-        cn = caps.controlnet or ControlNetCaps((), (), 0)
-        model = self.resolve_model(cn)
+        model = self.resolve_model(caps)
         # The tile upscale never returns maps (recorded: p09, p09b).
         maps = 0 if context.upscaling or not self.brings_map else sum(peer.brings_map for peer in peers)
         name = self.model if isinstance(model, Problem) else model

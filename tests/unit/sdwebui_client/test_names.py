@@ -8,12 +8,15 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from sdwebui_client import _resolve as resolve
 from sdwebui_client._loras import lora_tags
 from sdwebui_client._near import did_you_mean, near
 from sdwebui_client.capabilities import CheckpointInfo, Flavour, Problem, refuse, unknown
 from sdwebui_client.errors import CapabilityMissing
+from sdwebui_client.images import EncodedImage
+from sdwebui_client.units import ControlNet
 from tests.recorded import recordings
 from tests.recorded.replay import recorded_caps
 
@@ -133,6 +136,26 @@ def test_a_title_with_its_hash_before_the_server_has_hashed_it() -> None:
 def test_controlnet_models(name: str, answer: str | None) -> None:
     assert CAPS.controlnet is not None
     found = resolve.controlnet_model(CAPS.controlnet, name)
+    assert (None if isinstance(found, Problem) else found) == answer
+
+
+@pytest.mark.parametrize(
+    ("loaded", "answer"),
+    [
+        ("juggernautXL_v9.safetensors [d91d35736d]", "thibaud_xl_openpose [c7b9cadd]"),
+        ("realisticVision.safetensors [ef4d3f8a2c]", "control_v11p_sd15_openpose [cab727d4]"),
+        (None, None),
+    ],
+)
+def test_a_unit_without_a_model_takes_the_loaded_checkpoints_family(
+    loaded: str | None, answer: str | None
+) -> None:
+    assert CAPS.controlnet is not None
+    models = ("control_v11p_sd15_openpose [cab727d4]", "thibaud_xl_openpose [c7b9cadd]")
+    controlnet = dataclasses.replace(CAPS.controlnet, models=models)
+    caps = dataclasses.replace(CAPS, controlnet=controlnet, loaded_checkpoint=loaded)
+    skeleton = EncodedImage.from_pil(Image.new("RGB", (64, 64)))
+    found = ControlNet.openpose(skeleton).resolve_model(caps)
     assert (None if isinstance(found, Problem) else found) == answer
 
 
