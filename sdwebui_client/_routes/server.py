@@ -75,7 +75,8 @@ class ServerRoutes(Routes):
         self._forget_capabilities()
 
     def sandbox_info(self) -> dict[str, Any]:
-        """Return what the built-in sandbox says of itself, its `models_dir` for one; `NotFound` on a real WebUI."""
+        """Return what the built-in sandbox says of itself, its `models_dir` for one; `NotFound` on a real
+        WebUI."""
         return self._transport.get("/sandbox", dict[str, Any])
 
     @route("POST", "/sdapi/v1/server-stop")
@@ -100,7 +101,7 @@ class ServerRoutes(Routes):
         except ConnectFailed:
             raise
         except TransportError as error:
-            log.info("no answer to %s, as to be expected of a server that ends: %s", path, error.message)
+            log.info("no answer to %s, as is to be expected: %s", path, error.message)
         else:
             if answer.status >= 300:
                 raise answer.error()
