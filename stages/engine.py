@@ -140,19 +140,22 @@ class Engine:
                 return self._cached(call, found, generation=True)
         self._may_go_on()
         reason = self._reason(call, candidates[0] if candidates else call.material(None))
-        started = time.monotonic()
         try:
-            made, identity = servers.run(lambda webui: self._on_server(call, servers, webui, generate))
+            made, identity, seconds = servers.run(
+                lambda webui: self._on_server(call, servers, webui, generate)
+            )
         except BaseException:
             self.tracker.failed(call.shot, call.stage)
             raise
-        seconds = time.monotonic() - started
         return self._keep(call, call.material(identity), made, reason, seconds, generation=True)
 
     def _on_server(
         self, call: StageCall, servers: ServerSet, webui: WebUI, generate: GenerateOn
-    ) -> tuple[Made, dict[str, Any]]:
+    ) -> tuple[Made, dict[str, Any], float]:
+        """The result, the identity of the server that made it, and the seconds it took without waiting for a
+        server."""
         self._may_go_on()
+        started = time.monotonic()
         identity = servers.identity_of(webui)
 
         def relay(progress: Progress) -> None:
@@ -160,7 +163,8 @@ class Engine:
             self.tracker.moved(call.shot, call.stage, progress.fraction)
 
         made = generate(webui, relay)
-        return made, with_reported_model(identity, made.payload.get("model_hash"))
+        identity = with_reported_model(identity, made.payload.get("model_hash"))
+        return made, identity, time.monotonic() - started
 
     def _may_go_on(self) -> None:
         if self.cancel.cancelled:

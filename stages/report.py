@@ -87,7 +87,8 @@ class PortraitView:
     thumb: str
     size: str
     likeness: float
-    distance: float | None
+    seen: str
+    """What the recipe found when it looked for itself: a sharp face, how far from the photos."""
     seed: int
     nearest_photo: str | None
     stages: tuple[StageView, ...]

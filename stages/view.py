@@ -141,7 +141,7 @@ def _portrait(entry: Delivery, thumb: Thumb, nearest: str | None, titles: Mappin
         thumb=thumb(shot.sha256, LARGE_PX),
         size=_size(last),
         likeness=shot.score.likeness,
-        distance=shot.score.distance,
+        seen=f"a sharp face ({shot.score.sharpness:.0f}), {shot.score.distance:.3f} away from the photos",
         seed=shot.candidate.seed,
         nearest_photo=nearest,
         stages=tuple(_stage(step, thumb) for step in shot.steps),
