@@ -65,11 +65,6 @@ class ServerSet:
         """The servers in use."""
         return self._probed
 
-    @property
-    def sandbox(self) -> bool:
-        """Whether pictures of this run are a stand-in's: one such server is enough."""
-        return any(probed.caps.sandbox for probed in self._probed)
-
     def identities(self) -> tuple[dict[str, Any], ...]:
         """What decides the pictures of each server, the same for servers that make the same ones."""
         found: dict[str, dict[str, Any]] = {}

@@ -6,20 +6,17 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from secrets import randbelow
-from typing import Any
 
 from sdwebui_client import CancelToken, WebUI, WebUIPool
 from train_lora import PhotoSet, load_photos
 from train_lora.photos import PhotoVerdict
 
 from ..canonical import digest
-from ..deliver import Folder, RunFacts, as_json, deliveries, rejected, run_json
-from ..director import Director, Session
+from ..deliver import as_json
+from ..director import Director
 from ..engine import Engine
-from ..errors import LikenessNotReached, PlanError
+from ..errors import PlanError
 from ..events import (
     Event,
     LoraReady,
@@ -43,40 +40,15 @@ from ..lora import (
     train,
 )
 from ..plan import Blueprint, check_server
-from ..presets import dump_preset
 from ..progress import Announcer, Tracker
-from ..report import render_report
 from ..servers import Probed, ServerSet
 from ..shots import Shooter, Subject
 from ..store import Store, explain_full_disk, write_atomically
 from ..texts import FROM_PHOTO
-from ..view import report_view
+from ._profile_delivery import Clock, Outcome, deliver
 from .profile import ProfileOptions, RunResult, blueprint_of
 
 WORK = ".work"
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """When the run began, and how long its parts took."""
-
-    started: datetime
-    began: float
-    parts: dict[str, float]
-
-    @classmethod
-    def start(cls) -> _Clock:
-        return cls(datetime.now(UTC), time.monotonic(), {})
-
-    def lap(self, part: str, since: float) -> None:
-        self.parts[part] = round(time.monotonic() - since, 3)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "started": self.started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self.began, 3),
-            **{f"{part}_s": seconds for part, seconds in self.parts.items()},
-        }
 
 
 class ProfileRun:
@@ -95,7 +67,7 @@ class ProfileRun:
         self._emit = Announcer(on_event)
         self._servers = ServerSet(servers, checkpoint=options.preset.checkpoint)
         self._cancel = cancel
-        self._clock = _Clock.start()
+        self._clock = Clock.start()
 
     def go(self) -> RunResult:
         """Everything, under the folder's lock."""
@@ -113,7 +85,16 @@ class ProfileRun:
                 shooter, blueprint.slots, blueprint.draws, parallel=len(self._servers.probed)
             ).run()
             self._clock.lap("shots", since)
-            return self._deliver(engine, blueprint, photos, lora, shooter, session)
+            outcome = Outcome(
+                self._options,
+                self._servers.probed,
+                blueprint,
+                photos,
+                lora,
+                shooter.skeletons,
+                session,
+            )
+            return deliver(outcome, engine, self._work, self._clock)
 
     # ---- before anything is drawn
 
@@ -257,82 +238,3 @@ class ProfileRun:
         generations = blueprint.generations()
         engine.tracker.plan(generations)
         self._emit(PlanReady(sum(generations.values()), len(blueprint.slots), generations))
-
-    # ---- after everything is drawn
-
-    def _deliver(
-        self,
-        engine: Engine,
-        blueprint: Blueprint,
-        photos: PhotoSet,
-        lora: PersonLora,
-        shooter: Shooter,
-        session: Session,
-    ) -> RunResult:
-        since = time.monotonic()
-        facts = self._facts(photos, lora, blueprint)
-        delivered = deliveries(session)
-        folder = Folder(self._options.out_dir, engine)
-        folder.write("preset.yaml", facts.preset_yaml.encode("utf-8"))
-        folder.write_portraits(delivered, facts)
-        titles = self._titles(blueprint)
-        folder.write_sheet(delivered, facts, titles)
-        view = report_view(
-            engine,
-            facts,
-            photos,
-            session,
-            delivered,
-            skeletons=shooter.skeletons,
-            titles=titles,
-        )
-        folder.write("report.html", render_report(view).encode("utf-8"))
-        self._clock.lap("delivery", since)
-        run = run_json(facts, session, delivered, self._clock.to_json())
-        folder.write("run.json", as_json(run))
-        folder.take_away_old(self._work)
-        out_dir = self._options.out_dir
-        if not delivered:
-            raise LikenessNotReached(
-                best=session.best_likeness, asked=self._preset.min_likeness, out_dir=out_dir
-            )
-        return RunResult(
-            run, out_dir, tuple(out_dir / entry.file for entry in delivered), tuple(rejected(session))
-        )
-
-    def _facts(self, photos: PhotoSet, lora: PersonLora, blueprint: Blueprint) -> RunFacts:
-        return RunFacts(
-            title=f"Studio portraits of {self._options.name}",
-            webui=_webui_json(self._servers.probed),
-            photos=[
-                {"file": verdict.file, "accepted": verdict.accepted, "reason": verdict.reason}
-                for verdict in photos.photos
-            ],
-            lora=lora,
-            seed=blueprint.seed,
-            preset_name=self._preset.name,
-            preset_yaml=dump_preset(self._preset),
-            min_likeness=self._preset.min_likeness,
-            consent=self._options.consent,
-            sandbox=self._servers.sandbox,
-        )
-
-    def _titles(self, blueprint: Blueprint) -> dict[str, str]:
-        library = blueprint.texts.library
-        titles = {name: pose.title.en for name, pose in library.poses.items()}
-        titles |= {name: tone.title.en for name, tone in library.tones.items()}
-        return {**titles, FROM_PHOTO: "Pose of a photo"}
-
-
-def _webui_json(probed: Sequence[Probed]) -> dict[str, Any]:
-    """The first server as run.json has it, and all of them when there are several."""
-    entries = [
-        {
-            "url": server.url,
-            "flavour": str(server.caps.flavour),
-            "version": server.caps.version,
-            "sandbox": server.caps.sandbox,
-        }
-        for server in probed
-    ]
-    return entries[0] if len(entries) == 1 else {**entries[0], "servers": entries}

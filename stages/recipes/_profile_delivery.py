@@ -1,0 +1,136 @@
+"""The end of a run of the profile recipe: its session becomes the output folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sdwebui_client import EncodedImage
+from train_lora import PhotoSet
+
+from ..deliver import Folder, RunFacts, as_json, deliveries, rejected, run_json
+from ..director import Session
+from ..engine import Engine
+from ..errors import LikenessNotReached
+from ..lora import PersonLora
+from ..plan import Blueprint
+from ..presets import dump_preset
+from ..report import render_report
+from ..servers import Probed
+from ..texts import FROM_PHOTO
+from ..view import report_view
+from .profile import ProfileOptions, RunResult
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When the run began, and how long its parts took."""
+
+    started: datetime
+    began: float
+    parts: dict[str, float]
+
+    @classmethod
+    def start(cls) -> Clock:
+        """Now."""
+        return cls(datetime.now(UTC), time.monotonic(), {})
+
+    def lap(self, part: str, since: float) -> None:
+        """Note how long a part took, from `since` (monotonic seconds) until now."""
+        self.parts[part] = round(time.monotonic() - since, 3)
+
+    def to_json(self) -> dict[str, Any]:
+        """As in run.json."""
+        return {
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self.began, 3),
+            **{f"{part}_s": seconds for part, seconds in self.parts.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything a run has when its last picture is made."""
+
+    options: ProfileOptions
+    servers: Sequence[Probed]
+    blueprint: Blueprint
+    photos: PhotoSet
+    lora: PersonLora
+    skeletons: Mapping[str, EncodedImage]
+    session: Session
+
+
+def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunResult:
+    """Write the output folder.
+
+    Raises:
+        LikenessNotReached: Nothing could be delivered; the folder shows what was tried.
+    """
+    since = time.monotonic()
+    out_dir, session, facts = outcome.options.out_dir, outcome.session, _facts(outcome)
+    delivered, titles = deliveries(session), _titles(outcome.blueprint)
+    folder = Folder(out_dir, engine)
+    folder.write("preset.yaml", facts.preset_yaml.encode("utf-8"))
+    folder.write_portraits(delivered, facts)
+    folder.write_sheet(delivered, facts, titles)
+    view = report_view(
+        engine, facts, outcome.photos, session, delivered, skeletons=outcome.skeletons, titles=titles
+    )
+    folder.write("report.html", render_report(view).encode("utf-8"))
+    clock.lap("delivery", since)
+    run = run_json(facts, session, delivered, clock.to_json())
+    folder.write("run.json", as_json(run))
+    folder.take_away_old(work)
+    if not delivered:
+        asked = outcome.blueprint.preset.min_likeness
+        raise LikenessNotReached(best=session.best_likeness, asked=asked, out_dir=out_dir)
+    return RunResult(
+        run, out_dir, tuple(out_dir / entry.file for entry in delivered), tuple(rejected(session))
+    )
+
+
+def _facts(outcome: Outcome) -> RunFacts:
+    preset = outcome.blueprint.preset
+    return RunFacts(
+        title=f"Studio portraits of {outcome.options.name}",
+        webui=_webui_json(outcome.servers),
+        photos=[
+            {"file": verdict.file, "accepted": verdict.accepted, "reason": verdict.reason}
+            for verdict in outcome.photos.photos
+        ],
+        lora=outcome.lora,
+        seed=outcome.blueprint.seed,
+        preset_name=preset.name,
+        preset_yaml=dump_preset(preset),
+        min_likeness=preset.min_likeness,
+        consent=outcome.options.consent,
+        # One stand-in among the servers is enough: nobody may take its picture for a real one.
+        sandbox=any(server.caps.sandbox for server in outcome.servers),
+    )
+
+
+def _titles(blueprint: Blueprint) -> dict[str, str]:
+    """Pose or tone -> its title for people."""
+    library = blueprint.texts.library
+    titles = {name: pose.title.en for name, pose in library.poses.items()}
+    titles |= {name: tone.title.en for name, tone in library.tones.items()}
+    return {**titles, FROM_PHOTO: "Pose of a photo"}
+
+
+def _webui_json(probed: Sequence[Probed]) -> dict[str, Any]:
+    """The first server as run.json has it, and all of them when there are several."""
+    entries = [
+        {
+            "url": server.url,
+            "flavour": str(server.caps.flavour),
+            "version": server.caps.version,
+            "sandbox": server.caps.sandbox,
+        }
+        for server in probed
+    ]
+    return entries[0] if len(entries) == 1 else {**entries[0], "servers": entries}
