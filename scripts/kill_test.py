@@ -110,7 +110,7 @@ def kill_test(
             # Every fifth kill hits the start-up: photos, training, publishing. The others hit the drawing,
             # where each start gets about as far as lets all kills come before the end.
             early = number % 5 == 0
-            moment = chance.uniform(0.3, startup_s if early else 2 * drawing_s / kills)
+            moment = chance.uniform(0.3, startup_s if early else 1.2 * drawing_s / kills)
             if not start.kill_after(moment, planned=not early):
                 break
             moments.append(round(moment, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from sdwebui_client import WebUI
 from sdwebui_client.sandbox import SandboxServer
 from stages.errors import PlanError, StageError
 from stages.events import LoraReady, Note, ServerChecked
+from stages.presets import load_preset
 from stages.recipes.profile import plan_profile
+from stages.reproduce import reproduce
 from tests.pipeline._recipe import (
     EXAMPLES,
     GENERATIONS,
@@ -171,3 +174,19 @@ def test_the_plan_shows_what_would_be_sent_without_sending(
     assert len(json.dumps([r.payload for r in plan.requests])) < 40_000
     assert plan.requests[2].payload["script_name"] == "Ultimate SD upscale"
     assert len(plan.requests[2].payload["script_args"]) == 18
+
+
+def test_a_preset_may_leave_stages_out(photos: Path, server: SandboxServer, tmp_path: Path) -> None:
+    file = tmp_path / "plain.yaml"
+    file.write_text(
+        "schema: sdwebui-preset/1\ntitle: Plain\nfamily: sd15\nposes: [front]\ntones: [neutral]\nshots: 1\n"
+        "stages:\n  txt2img: {type: txt2img, prompt: '{trigger}', width: 320, height: 480, steps: 4}\n"
+    )
+    wish = replace(options(photos, tmp_path / "out"), preset=load_preset(file))
+    result = run(wish, server.url)
+    (portrait,) = result.run["portraits"]
+    assert (portrait["width"], portrait["height"]) == (320, 480)
+    sidecar = json.loads((tmp_path / "out" / portrait["provenance"]).read_text())
+    assert [stage["stage"] for stage in sidecar["stages"]] == ["txt2img"]
+    with WebUI(server.url) as webui:
+        assert reproduce(result.delivered[0], [webui]).equal
