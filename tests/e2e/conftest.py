@@ -66,7 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 @pytest.fixture
 def slow_sandbox(tmp_path: Path) -> Iterator[str]:
     """The URL of a sandbox whose steps take long enough to be interrupted in."""
-    args = ("sandbox", "--port", "0", "--seconds-per-step", "0.1", "--models-dir", str(tmp_path / "models"))
+    args = ("sandbox", "--port", "0", "--seconds-per-step", "0.05", "--models-dir", str(tmp_path / "models"))
     with subprocess.Popen(
         command(*args), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

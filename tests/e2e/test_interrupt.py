@@ -13,8 +13,6 @@ import pytest
 
 from .conftest import ONE_SMALL_PORTRAIT, PHOTOS, cli, command, environment
 
-pytestmark = pytest.mark.slow
-
 
 def get(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(url, timeout=10) as answer:
@@ -29,6 +27,7 @@ def wait_for_a_job(url: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_dry_run_generates_nothing_and_writes_nothing(slow_sandbox: str, tmp_path: Path) -> None:
     done = cli(
         "make-profile", "--user", str(PHOTOS), "--webui", slow_sandbox, "--dry-run", "--json", cwd=tmp_path
@@ -41,6 +40,7 @@ def test_a_dry_run_generates_nothing_and_writes_nothing(slow_sandbox: str, tmp_p
     assert not (tmp_path / "output").exists()
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_our_job_and_the_printed_command_goes_on(slow_sandbox: str, tmp_path: Path) -> None:
     args = (
         "make-profile",
