@@ -16,10 +16,9 @@ from sdwebui_client import EncodedImage
 STAGE = "score"
 VERSION = 1
 
-MIN_SHARPNESS = 8.0
-"""Below this a face is taken for blurred. `faces.Quality.sharpness` calls 15 blurred for photos; a
-generated face that fills a fifth of a 512 px picture is enlarged for the measurement and so gets about
-half."""
+MIN_SHARPNESS = 15.0
+"""Below this a face is blurred, on the scale of `faces.Quality.sharpness`: a finished portrait of the
+sandbox has about 42, softened by 2 px 26, by 4 px 8. The measure does not depend on the picture's size."""
 
 
 @dataclass(frozen=True)
