@@ -13,6 +13,11 @@ from .ops import Canvas, blur, noise, over, smoothstep
 from .palette import Look
 from .pose import Pose
 
+CHIN_SHADOWS = ((0.03, 0.01, 0.05, 0.16), (0.18, 0.06, 0.12, 0.14), (0.36, 0.12, 0.24, 0.11))
+"""Shadows of the chin on the neck: down and right, softness (eye distances), strength."""
+SKIN_SHADE = np.array([0.95, 1.0, 1.0], dtype=np.float32)
+"""How much red, green and blue a shadow on skin takes."""
+
 
 def compose(
     cutout: Cutout,
@@ -28,15 +33,14 @@ def compose(
         The picture before finishing, and the head layer: its face coordinates tell where the face is.
     """
     head = place_head(cutout, pose, likeness, shape)
-    body = make_body(cutout, pose, shape)
+    body = make_body(cutout, pose, head)
     backdrop = draw_backdrop(look, shape, pose.eyes, rng)
-    canvas, neck = draw_neck(backdrop, body, cutout, head)
+    canvas, neck = draw_neck(backdrop, body, cutout)
     lit = _wrapped(_lit(head), head, backdrop, pose.eye_distance)
     alpha = _wispy(head.alpha, head, pose.eye_distance, rng)
-    canvas = over(canvas, lit, alpha)
-    canvas = _jaw_shadow(canvas, head, neck, pose, 0.22)
+    canvas = over(canvas, lit, np.asarray(alpha * (1 - head.face), np.float32))
+    canvas = _chin_shadow(canvas, head, neck, pose.eye_distance)
     canvas = dress(canvas, body, look, rng)
-    canvas = _jaw_shadow(canvas, head, neck, pose, 0.08)
     canvas = over(canvas, lit, np.minimum(head.face, alpha))
     return draw_forearms(canvas, body, look, cutout, rng), head
 
@@ -67,10 +71,12 @@ def _wispy(alpha: Canvas, head: HeadLayer, unit: float, rng: np.random.Generator
     return np.asarray(alpha + (loose - alpha) * hair, dtype=np.float32)
 
 
-def _jaw_shadow(canvas: Canvas, head: HeadLayer, neck: Canvas, pose: Pose, amount: float) -> Canvas:
-    unit = pose.eye_distance
-    thrown = np.roll(np.roll(head.face, round(unit * 0.22), axis=0), round(unit * 0.06), axis=1)
-    shadow = np.asarray(blur(thrown, unit * 0.16) * smoothstep(0.6, 1.2, head.y) * neck, dtype=np.float32)
-    # Light that reaches shaded skin has passed through skin: the shadow is redder than grey.
-    factor = 1 - shadow[:, :, None] * np.array([0.88, 1.0, 1.03], np.float32) * np.float32(amount)
-    return np.asarray(canvas * factor, dtype=np.float32)
+def _chin_shadow(canvas: Canvas, head: HeadLayer, neck: Canvas, unit: float) -> Canvas:
+    """Throw the head's shadow on the neck: a narrow dark line of contact and a wide soft one below it."""
+    below = smoothstep(0.6, 1.2, head.y) * neck
+    for down, right, soft, amount in CHIN_SHADOWS:
+        thrown = np.roll(np.roll(head.face, round(unit * down), axis=0), round(unit * right), axis=1)
+        shadow = np.asarray(blur(thrown, unit * soft) * below, dtype=np.float32)
+        # Light that reaches shaded skin has passed through skin: the shadow is redder than grey.
+        canvas = canvas * (1 - shadow[:, :, None] * SKIN_SHADE * np.float32(amount))
+    return np.asarray(canvas, dtype=np.float32)

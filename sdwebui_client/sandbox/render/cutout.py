@@ -1,8 +1,8 @@
 """Cuts a person's head out of the reference photo: a soft matte, clean edge colours, and where everything
 lies.
 
-What is kept is the head with its hair and the skin of the neck; the clothes of the photo stay behind, since
-the picture gets clothes of its own.
+What is kept is the head down to the jaw, with its hair; neck and clothes of the photo stay behind, since the
+picture gets its own.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from .jaw import Jaw, trace_jaw
 from .lora import SandboxLora
-from .ops import LUMA, Canvas, Colour, as_canvas, blur, luma, smoothstep
+from .ops import LUMA, Canvas, Colour, as_canvas, blur, luma, mixed, smoothstep
 from .pose import yaw_from_points
 
-CHIN_TO_MOUTH = 2.0
-"""Eyes to chin over eyes to mouth: a drawing rule, mouth half way down. The NASA portrait measures 2.02."""
+NECK_TO_JAW = 0.82
+"""Breadth of a neck over that of the face at the mouth."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -30,9 +31,9 @@ class Cutout:
     rgb: Canvas
     """The photo, its edge pixels freed of the old background."""
     alpha: Canvas
-    """0..1: the head and the skin of the neck."""
+    """0..1: the head and all its hair."""
     face: Canvas
-    """0..1: the part of `alpha` that stands before any collar: the head down to the jaw."""
+    """0..1: the part of `alpha` that stands before any collar: without hair that hangs below the jaw."""
     eyes: tuple[float, float]
     """Midpoint between the eyes, px of `rgb`."""
     eye_distance: float
@@ -46,7 +47,7 @@ class Cutout:
     skin: Colour
     """Median of the cheeks."""
     neck: Colour
-    """Median of the neck where it shows, otherwise a shaded `skin`."""
+    """Skin below the jaw: cheeks and jaw, a little shaded."""
     hair: Colour
     neck_half: float
     """Half the breadth of the neck, face coordinates."""
@@ -64,21 +65,24 @@ def cut_out(lora: SandboxLora) -> Cutout:
     unit = max(math.dist(left, right) / math.cos(math.radians(yaw)), mouth_at / 1.25)
     rgb = _leveled(as_canvas(lora.reference))
     grid = _face_grid(rgb.shape[:2], eyes, unit, roll)
-    chin = CHIN_TO_MOUTH * mouth_at / unit
     matte = _matte(rgb, as_canvas(lora.mask), unit)
     skin = _median(rgb, _near(grid, 0.48, 0.62, 0.16) | _near(grid, -0.48, 0.62, 0.16), (0.75, 0.58, 0.5))
     hair = _median(rgb, _near(grid, 0.0, -1.75, 0.3) & (matte > 0.9), (0.2, 0.15, 0.12))
-    skin_like = _skin_like(rgb, skin)
-    neck_skin = _neck_skin(skin_like * matte, grid, chin)
-    neck = _neck_colour(rgb, neck_skin, skin)
-    hair_like = _hair_like(rgb, hair)
-    above = _above_jaw(grid, chin, np.maximum(skin_like, hair_like))
-    alpha = _without_clothes(matte, neck_skin, hair_like, grid, chin, above)
+    skin_like, hair_like = _skin_like(rgb, skin), _hair_like(rgb, hair)
+    mouth = _face_point(
+        (mouth_left[0] + mouth_right[0]) / 2, (mouth_left[1] + mouth_right[1]) / 2, eyes, unit, roll
+    )
+    jaw = trace_jaw(rgb, skin_like, matte, eyes, unit, roll, mouth)
+    beyond = jaw.beyond(grid)
+    head = _above_jaw(grid, jaw, beyond, skin_like, hair_like)
+    alpha = _largest_part(
+        matte * np.maximum(head, _hanging_hair(hair_like * (1 - skin_like), grid, jaw.chin, unit))
+    )
     return Cutout(
-        rgb=_free_edges(rgb, alpha, unit), alpha=alpha, face=np.minimum(alpha, above), eyes=eyes,
-        eye_distance=unit, roll_deg=roll, yaw_deg=yaw,
-        mouth=mouth_at / unit, chin=chin, skin=skin, neck=neck, hair=hair,
-        neck_half=_neck_half(neck_skin, grid, chin),
+        rgb=_free_edges(rgb, alpha, unit), alpha=alpha, face=np.minimum(alpha, head), eyes=eyes,
+        eye_distance=unit, roll_deg=roll, yaw_deg=yaw, mouth=mouth_at / unit, chin=jaw.chin,
+        skin=skin, neck=_neck_colour(rgb, skin, skin_like, grid, beyond), hair=hair,
+        neck_half=min(max(NECK_TO_JAW * jaw.half(mouth[1]), 0.6), 0.85),
     )  # fmt: skip
 
 
@@ -97,6 +101,14 @@ def _face_grid(
     cos, sin = math.cos(math.radians(roll)), math.sin(math.radians(roll))
     across, down = (columns - eyes[0]) / unit, (rows - eyes[1]) / unit
     return (across * cos + down * sin).astype(np.float32), (down * cos - across * sin).astype(np.float32)
+
+
+def _face_point(
+    column: float, row: float, eyes: tuple[float, float], unit: float, roll: float
+) -> tuple[float, float]:
+    cos, sin = math.cos(math.radians(roll)), math.sin(math.radians(roll))
+    across, down = (column - eyes[0]) / unit, (row - eyes[1]) / unit
+    return across * cos + down * sin, down * cos - across * sin
 
 
 def _near(
@@ -170,63 +182,40 @@ def _hair_like(rgb: Canvas, hair: Colour) -> Canvas:
     )
 
 
-def _neck_skin(skin_like: Canvas, grid: tuple[Canvas, Canvas], chin: float) -> Canvas:
-    """Return where the neck's skin shows, 0..1."""
-    x, y = grid
-    place = smoothstep(chin - 0.75, chin - 0.55, y) * smoothstep(1.15, 1.0, np.abs(x))
-    opened = cv2.morphologyEx(skin_like * place, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    return blur(np.asarray(opened, dtype=np.float32), 1.5)
+def _neck_colour(
+    rgb: Canvas, skin: Colour, skin_like: Canvas, grid: tuple[Canvas, Canvas], beyond: Canvas
+) -> Colour:
+    """Return the colour of lit skin below the jaw: the photo's own neck often lies in a collar's shade."""
+    along_jaw = (np.abs(beyond + 0.22) < 0.1) & (grid[1] > 1.05) & (skin_like > 0.8)
+    red, green, blue = mixed(skin, _median(rgb, along_jaw, skin), 0.6)
+    return red * 0.98, green * 0.972, blue * 0.972
 
 
-def _neck_colour(rgb: Canvas, neck_skin: Canvas, skin: Colour) -> Colour:
-    shaded = (skin[0] * 0.8, skin[1] * 0.76, skin[2] * 0.74)
-    red, green, blue = _median(rgb, neck_skin > 0.8, shaded)
-    limit = 0.62
-    return max(red, skin[0] * limit), max(green, skin[1] * limit), max(blue, skin[2] * limit)
-
-
-def _above_jaw(grid: tuple[Canvas, Canvas], chin: float, person_like: Canvas) -> Canvas:
-    """Return 1 above the jaw: a curve from the ear lobes (about half way down the face) to the chin.
-
-    Beside the jaw a high collar may rise; there only what looks like skin or hair is kept.
-    """
-    across = np.abs(grid[0])
-    jaw = chin - (chin - 0.9) * np.clip(across, 0, 1) ** 2.2
-    above = smoothstep(0.14, 0.03, np.asarray(grid[1] - jaw, dtype=np.float32))
-    # Faces narrow towards the chin: 0.96 eye distances at the ears, 0.65 at the mouth's corners and below.
-    outside = np.asarray(across + 0.36 * np.clip(grid[1] - 0.6, 0, 1.1), dtype=np.float32)
-    beside = smoothstep(0.88, 1.02, outside) * smoothstep(0.62, 0.8, grid[1])
-    known = blur(np.asarray(cv2.morphologyEx(person_like, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))), 2.0)
-    return np.asarray(above * (1 - beside * (1 - known)), dtype=np.float32)
-
-
-def _neck_half(neck_skin: Canvas, grid: tuple[Canvas, Canvas], chin: float) -> float:
-    """Measure the neck just below the chin, within what necks are."""
-    row = np.abs(grid[1] - chin - 0.08) < 0.06
-    spread = grid[0][row & (neck_skin > 0.5)]
-    if spread.size < 30:
-        return 0.82
-    half = float(np.percentile(spread, 97) - np.percentile(spread, 3)) / 2
-    return min(max(half * 1.04, 0.72), 0.98)
-
-
-def _without_clothes(
-    matte: Canvas,
-    neck_skin: Canvas,
-    hair_like: Canvas,
-    grid: tuple[Canvas, Canvas],
-    chin: float,
-    above: Canvas,
+def _above_jaw(
+    grid: tuple[Canvas, Canvas], jaw: Jaw, beyond: Canvas, skin_like: Canvas, hair_like: Canvas
 ) -> Canvas:
-    """Keep the head above the jaw; below it only skin of the neck and hair at its sides."""
+    """Return 1 where the head is: inside the jaw's line, and above the ear lobes.
+
+    Beside the cheeks a high collar may rise; there only what looks like skin or hair is kept.
+    """
+    y = grid[1]
+    inside = smoothstep(0.055, -0.015, beyond)
+    closed = cv2.morphologyEx(np.maximum(skin_like, hair_like), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    known = blur(np.asarray(closed, dtype=np.float32), 2.0)
+    lobes = jaw.centre[1]
+    beside = smoothstep(lobes + 0.4, lobes + 0.2, y) * smoothstep(0.5, 0.3, beyond) * known
+    top = smoothstep(lobes + 0.05, lobes - 0.15, y)
+    return np.asarray(np.clip(np.maximum.reduce([inside, beside, top]), 0, 1), dtype=np.float32)
+
+
+def _hanging_hair(hair_like: Canvas, grid: tuple[Canvas, Canvas], chin: float, unit: float) -> Canvas:
+    """Return 1 where locks of hair, no mere threads, hang beside the neck."""
     x, y = grid
-    sides = smoothstep(0.72, 0.92, np.abs(x)) * smoothstep(chin + 0.5, chin - 0.1, y)
-    hanging = cv2.morphologyEx(
-        np.asarray(hair_like * sides, np.float32), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)
-    )
-    throat = np.minimum(neck_skin, blur(neck_skin, 6.0)) ** 2 * smoothstep(chin + 0.30, chin + 0.04, y)
-    kept = np.maximum(above, np.maximum(throat, blur(np.asarray(hanging, dtype=np.float32), 2.0)))
-    return _largest_part(np.asarray(matte * np.clip(kept, 0, 1), dtype=np.float32))
+    sides = smoothstep(0.78, 0.95, np.abs(x)) * smoothstep(chin + 0.5, chin - 0.1, y)
+    wide = 2 * round(0.09 * unit) + 1
+    lock = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+    opened = cv2.morphologyEx(np.asarray(hair_like * sides, np.float32), cv2.MORPH_OPEN, lock)
+    return blur(np.asarray(opened, dtype=np.float32), 2.0)
 
 
 def _largest_part(alpha: Canvas) -> Canvas:

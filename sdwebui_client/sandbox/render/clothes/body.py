@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from ..cutout import Cutout
 from ..head import HeadLayer
-from ..ops import Canvas, blur, curve, fill, flat, over, shade, smoothstep
+from ..ops import Canvas, curve, fill, flat, noise, over, shade, smoothstep
 from ..pose import Point, Pose
 
 Outline = npt.NDArray[np.float64]
+RISE = 0.34
+"""How far above the chin the neck goes out of sight, eye distances."""
 HANGING = 0.95
 """Share of the picture's height below which a wrist belongs to an arm that hangs out of it."""
 
@@ -40,7 +42,9 @@ class Body:
     """Elbow and wrist, body coordinates."""
     right_arm: tuple[Point | None, Point | None]
     jaw: Point
-    """Middle of the head where the neck meets it, body coordinates."""
+    """Where the neck goes up behind the jaw, body coordinates."""
+    jaw_half: float
+    """Half the breadth of the neck there."""
     neck_half: float
     """Half the breadth of the neck."""
 
@@ -61,8 +65,9 @@ class Body:
         return fill(self.shape, self.px(outline), soft * self.unit)
 
 
-def make_body(cutout: Cutout, pose: Pose, shape: tuple[int, int]) -> Body:
-    """Measure the body a pose and a person ask for."""
+def make_body(cutout: Cutout, pose: Pose, head: HeadLayer) -> Body:
+    """Measure the body that a pose, a person and the head as it was placed ask for."""
+    shape = (head.alpha.shape[0], head.alpha.shape[1])
     unit = pose.eye_distance
 
     def of(point: Point | None) -> Point | None:
@@ -75,9 +80,9 @@ def make_body(cutout: Cutout, pose: Pose, shape: tuple[int, int]) -> Body:
 
     left, right = of(pose.left_shoulder) or (-2.4, 0.2), of(pose.right_shoulder) or (2.4, 0.2)
     angle, turn = math.radians(pose.roll_deg), math.sin(math.radians(pose.yaw_deg))
-    down = cutout.chin * 0.72
-    jaw_x = pose.eyes[0] - math.sin(angle) * down * unit - turn * 0.25 * unit
-    jaw_y = pose.eyes[1] + math.cos(angle) * down * unit
+    across, down, jaw_half = _behind_jaw(cutout, head, turn)
+    jaw_x = pose.eyes[0] + (across * math.cos(angle) - down * math.sin(angle)) * unit
+    jaw_y = pose.eyes[1] + (across * math.sin(angle) + down * math.cos(angle)) * unit
     return Body(
         shape=shape,
         neck=pose.neck,
@@ -88,8 +93,26 @@ def make_body(cutout: Cutout, pose: Pose, shape: tuple[int, int]) -> Body:
         left_arm=arm(pose.left_arm),
         right_arm=arm(pose.right_arm),
         jaw=((jaw_x - pose.neck[0]) / unit, (jaw_y - pose.neck[1]) / unit),
+        jaw_half=jaw_half,
         neck_half=cutout.neck_half,
     )
+
+
+def _behind_jaw(cutout: Cutout, head: HeadLayer, turn: float) -> tuple[float, float, float]:
+    """Return where the neck goes up behind the jaw, face coordinates, and half its breadth there.
+
+    It must not stand out beside the jaw, so the face that was drawn is measured.
+    """
+    down = cutout.chin - RISE
+    row = (np.abs(head.y - np.float32(down)) < 0.06) & (head.face > 0.5)
+    breadth = head.x[row]
+    if breadth.size < 8:
+        return 0.0, down, cutout.neck_half * 0.9
+    left, right = (float(edge) for edge in np.percentile(breadth, (2, 98)))
+    half = max(min(cutout.neck_half, (right - left) / 2 - 0.05), 0.3)
+    # A turned head stands before its neck: the neck moves to the back of the jaw.
+    free = max((right - left) / 2 - 0.05 - half, 0.0)
+    return (left + right) / 2 - free * max(-1.0, min(1.0, 3 * turn)), down, half
 
 
 def trunk(body: Body, pad: float) -> list[Point]:
@@ -164,26 +187,28 @@ def sleeves(body: Body, pad: float) -> tuple[Sleeve, Sleeve]:
     return parts[0], parts[1]
 
 
-def draw_neck(canvas: Canvas, body: Body, cutout: Cutout, head: HeadLayer) -> tuple[Canvas, Canvas]:
+def draw_neck(canvas: Canvas, body: Body, cutout: Cutout) -> tuple[Canvas, Canvas]:
     """Draw neck and the skin an open collar shows, lit from the left.
 
     Returns:
         The picture, and where the neck is.
     """
-    half, jaw = body.neck_half, body.jaw
-    middle = (jaw[0] * 0.68, -0.9)
+    half, jaw, top = body.neck_half, body.jaw, body.jaw_half
+    waist = (jaw[0] * 0.45, min(jaw[1] * 0.5 - 0.25, -0.75))
+    narrow = (top + half) * 0.5 * 0.97
     outline = [
-        (jaw[0] - half * 0.98, jaw[1] - 0.3),
-        (middle[0] - half * 0.97, middle[1] - 0.1),
-        (-half * 1.08, -0.62),
-        (-half - 0.2, -0.42),
+        (jaw[0], jaw[1] - 0.3),
+        (jaw[0] - top, jaw[1]),
+        (waist[0] - narrow, waist[1]),
+        (-half * 1.06, -0.55),
+        (-half - 0.24, -0.36),
         (max(-1.15, body.left[0] * 0.62), 0.3),
         (0.0, 2.2),
         (min(1.15, body.right[0] * 0.62), 0.3),
-        (half + 0.2, -0.42),
-        (half * 1.08, -0.62),
-        (middle[0] + half * 0.97, middle[1] - 0.1),
-        (jaw[0] + half * 0.98, jaw[1] - 0.3),
+        (half + 0.24, -0.36),
+        (half * 1.06, -0.55),
+        (waist[0] + narrow, waist[1]),
+        (jaw[0] + top, jaw[1]),
     ]
     mask = body.area(outline, soft=0.012)
     columns = (np.arange(body.shape[1], dtype=np.float32)[None, :] - np.float32(body.neck[0])) / np.float32(
@@ -192,16 +217,15 @@ def draw_neck(canvas: Canvas, body: Body, cutout: Cutout, head: HeadLayer) -> tu
     rows = (np.arange(body.shape[0], dtype=np.float32)[:, None] - np.float32(body.neck[1])) / np.float32(
         body.unit
     )
-    # Just below the jaw the colours of the photo run on into the drawn skin.
-    carried = smoothstep(cutout.chin + 0.75, cutout.chin + 0.15, head.y) * smoothstep(
-        1.0, 0.8, np.abs(head.x)
-    )
-    skin = over(flat(body.shape, cutout.neck), blur(head.rgb, body.unit * 0.1), carried)
+    skin = flat(body.shape, cutout.neck)
     lean = np.float32(jaw[0]) * np.clip(-rows / np.float32(max(-jaw[1], 0.3)), 0, 1)
     round_x = (columns - lean) / np.float32(half * 1.05)
-    cylinder = 1.04 - 0.15 * smoothstep(0.45, 1.05, np.abs(round_x)) - 0.05 * smoothstep(-0.2, 1.0, round_x)
-    inside = np.maximum(smoothstep(-0.25, 0.0, rows), cylinder)
-    skin = skin * np.asarray(inside, dtype=np.float32)[:, :, None]
+    cylinder = 1.02 - 0.20 * smoothstep(0.40, 1.05, np.abs(round_x)) - 0.07 * smoothstep(-0.3, 1.0, round_x)
+    inside = np.maximum(smoothstep(-0.35, 0.05, rows), cylinder)
+    # Farther from the chin more of the light from above reaches the skin.
+    inside = inside * (0.93 + 0.07 * smoothstep(float(jaw[1]) + 0.5, -0.1, rows))
+    mottled = noise(np.random.default_rng(17), body.shape, max(body.unit * 0.3, 2.0)) * np.float32(0.012)
+    skin = skin * np.asarray(inside + mottled, dtype=np.float32)[:, :, None]
     hollow = np.exp(-(((columns - 0.05 * body.turn) / 0.16) ** 2) - ((rows - 0.06) / 0.14) ** 2)
     skin = shade(skin, hollow.astype(np.float32), 0.10)
     for side in (-1.0, 1.0):
