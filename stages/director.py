@@ -6,6 +6,7 @@ are ranked when all are there, and a pose in a tone is filled round by round.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -40,6 +41,13 @@ class Session:
         scores = [shot.score for shot in self.finished]
         scores = scores or [shot.score for shots in self.candidates.values() for shot in shots]
         return max((score.likeness for score in scores if score.has_face), default=None)
+
+    @property
+    def usual_reason(self) -> str:
+        """Why most pictures that were refused were; empty when none was."""
+        drawn = [shot.refused for shots in self.candidates.values() for shot in shots]
+        refused = [reason for reason in [shot.refused for shot in self.finished] or drawn if reason]
+        return Counter(refused).most_common(1)[0][0] if refused else ""
 
 
 @dataclass

@@ -61,13 +61,19 @@ class LikenessNotReached(StagesError):
         best: Highest likeness of a finished picture, 0 to 1; None when no face was found in any.
         asked: The preset's `min_likeness`.
         out_dir: Where report and rejected pictures can be looked at.
+        reason: Why most pictures were refused.
     """
 
-    def __init__(self, *, best: float | None, asked: float, out_dir: Path) -> None:
-        self.best, self.asked, self.out_dir = best, asked, out_dir
-        reached = "no face was found in any picture" if best is None else f"the best reached {best:.2f}"
+    def __init__(self, *, best: float | None, asked: float, out_dir: Path, reason: str = "") -> None:
+        self.best, self.asked, self.out_dir, self.reason = best, asked, out_dir, reason
+        if best is None:
+            told = f"no portrait reached the asked likeness of {asked:.2f}: no face was found in any picture"
+        elif best < asked:
+            told = f"no portrait reached the asked likeness of {asked:.2f}: the best reached {best:.2f}"
+        else:
+            told = f"no portrait could be delivered, though one reached a likeness of {best:.2f}: {reason}"
         super().__init__(
-            f"no portrait reached the asked likeness of {asked:.2f}: {reached}",
+            told,
             hint=f"Look at {out_dir / 'report.html'}. Then: more `shots`, a higher `lora.weight`, another "
             f"`--seed`, better photos, or a lower `min_likeness`.",
         )

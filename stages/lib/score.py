@@ -16,9 +16,9 @@ from sdwebui_client import EncodedImage
 STAGE = "score"
 VERSION = 1
 
-MIN_SHARPNESS = 15.0
-"""Below this a face is blurred, on the scale of `faces.Quality.sharpness`: a finished portrait of the
-sandbox has about 42, softened by 2 px 26, by 4 px 8. The measure does not depend on the picture's size."""
+MIN_SHARPNESS = 10.0
+"""Below this a face is blurred, on the scale of `faces.Quality.sharpness`. Finished portraits of the sandbox
+have about 42, softened by 2 px 26, by 4 px 8; drawn as small as 320x480 they have 11."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,9 @@ def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunRe
     folder.take_away_old(work)
     if not delivered:
         asked = outcome.blueprint.preset.min_likeness
-        raise LikenessNotReached(best=session.best_likeness, asked=asked, out_dir=out_dir)
+        raise LikenessNotReached(
+            best=session.best_likeness, asked=asked, out_dir=out_dir, reason=session.usual_reason
+        )
     return RunResult(
         run, out_dir, tuple(out_dir / entry.file for entry in delivered), tuple(rejected(session))
     )

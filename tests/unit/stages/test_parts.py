@@ -191,3 +191,5 @@ def test_errors_say_what_to_do() -> None:
     none = LikenessNotReached(best=None, asked=0.5, out_dir=Path("out"))
     assert "no face was found in any picture" in str(none)
     assert "report.html" in none.hint
+    blurred = LikenessNotReached(best=0.9, asked=0.5, out_dir=Path("out"), reason="the face is not sharp")
+    assert "likeness of 0.90: the face is not sharp" in str(blurred)
