@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from sdwebui_client import Progress
 
-SANDBOX_TEXT = """\
-No WebUI paints here: the built-in sandbox stands in for one. It speaks the same
-language and shows every step, but it puts its pictures together from your photos
-instead of painting them, marks each SANDBOX, and its LoRA is a stand-in.
-
-For real portraits: --webui http://HOST:7860 (a WebUI started with --api)."""
+SANDBOX_TEXT = (
+    "No WebUI paints here: the built-in sandbox stands in for one. It speaks the same language and shows "
+    "every step, but it puts its pictures together from your photos instead of painting them, marks each "
+    "SANDBOX, and its LoRA is a stand-in.\n\n"
+    "For real portraits: --webui http://HOST:7860 (a WebUI started with --api)."
+)
 
 
 class Display:
@@ -214,7 +214,7 @@ def portrait_table(portraits: list[dict[str, Any]]) -> Table:
         score = likeness.get("score") if isinstance(likeness, dict) else likeness
         shown = "-" if score is None else f"{score:.2f}"
         cells = (
-            portrait["file"],
+            portrait["file"].removeprefix("portraits/"),
             portrait["pose"],
             portrait["tone"],
             f"{portrait['width']}x{portrait['height']}",

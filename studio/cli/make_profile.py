@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +15,13 @@ import click
 
 from .. import consent, runs
 from ..connect import Connection, connect
-from ..errors import BadInput, ExitCode
-from ..naming import check_name, derive_name
-from ..settings import existing_file
+from ..errors import ExitCode
+from ._asked import Asked, read_asked
 from ._interrupt import interruptible
-from ._options import WebUIOptions, existing_dir, read_webui_options, webui_options
+from ._options import WebUIOptions, webui_options
 from ._state import State, make_console
 
 if TYPE_CHECKING:
-    from stages.recipes.profile import ProfileOptions
-
     from ._display import Display
 
 DEFAULT_PRESET = "studio-sd15"
@@ -120,7 +116,7 @@ Exit status: 0 done, 2 bad input or preset, 3 server or capability,
 @click.pass_obj
 def make_profile(state: State, /, **given: Any) -> int:
     """Check the input, find a WebUI, run the recipe, name the results."""
-    asked = _read(given)
+    asked = read_asked(given)
     console = make_console(stderr=given["as_json"])
     runs.check_out(asked.out_dir, asked.photos_dir)
     with _log(state, asked, given):
@@ -130,69 +126,6 @@ def make_profile(state: State, /, **given: Any) -> int:
             if given["dry_run"]:
                 return _dry_run(display, asked, as_json=given["as_json"])
             return _run(state, display, asked, as_json=given["as_json"], consent_given=given["consent_given"])
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The options, checked as far as that goes without a server."""
-
-    photos_dir: Path
-    out_dir: Path
-    name: str
-    webui: WebUIOptions
-    preset: str
-    sets: tuple[str, ...]
-    fields: dict[str, Any]
-    """The rest, named as in ProfileOptions."""
-
-    def profile_options(self, *, models_dir: Path | None, consent_note: str | None) -> ProfileOptions:
-        """Load the preset and put everything together for the recipe.
-
-        Raises:
-            PresetError: naming the path, the reason and the near match.
-        """
-        from stages.presets import load_preset
-        from stages.recipes.profile import ProfileOptions
-
-        return ProfileOptions(
-            photos_dir=self.photos_dir,
-            out_dir=self.out_dir,
-            preset=load_preset(self.preset, sets=self.sets),
-            name=self.name,
-            models_dir=models_dir,
-            consent=consent_note,
-            **self.fields,
-        )
-
-
-def _read(given: dict[str, Any]) -> Asked:
-    """Turn the options into values, or say what is wrong with one."""
-    photos_dir = existing_dir(given["user"], "--user")
-    if not any(photos_dir.iterdir()):
-        raise BadInput(f"--user: {given['user']} is empty.", hint="Put about ten photos of one person there.")
-    name = check_name(given["name"], "--name") if given["name"] is not None else derive_name(photos_dir)
-    if given["lora"] is not None and not given["lora"].strip():
-        raise BadInput("--lora is empty.", hint="Name a LoRA of the WebUI, or leave --lora out to train one.")
-    if given["out"] is not None and not given["out"].strip():
-        raise BadInput("--out is empty.", hint="Name a folder, or leave --out out.")
-    return Asked(
-        photos_dir=photos_dir,
-        out_dir=Path(given["out"]).expanduser() if given["out"] else Path("output") / name,
-        name=name,
-        webui=read_webui_options(
-            *(given[key] for key in ("webui", "models_dir", "api_auth_file", "ca_file", "insecure"))
-        ),
-        preset=given["preset"],
-        sets=given["sets"],
-        fields={
-            "count": given["count"],
-            "seed": given["seed"],
-            "lora": given["lora"],
-            "pose_from": existing_file(given["pose_from"], "--pose-from") if given["pose_from"] else None,
-            "explain": given["explain"],
-            "subject": given["subject"],
-        },
-    )
 
 
 @contextmanager
@@ -212,6 +145,7 @@ def _log(state: State, asked: Asked, given: dict[str, Any]) -> Iterator[None]:
 def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent_given: bool) -> int:
     """Run the recipe for real."""
     from sdwebui_client import CancelToken
+    from stages.errors import LikenessNotReached
     from stages.recipes.profile import run_profile
 
     # Loaded before anything is asked or started: a slip in --set should cost a second.
@@ -232,11 +166,17 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
                 result = run_profile(options, connection.servers, on_event=display, cancel=cancel)
         except BaseException as error:
             _after_the_fall(state, display, error)
+            if as_json and isinstance(error, LikenessNotReached):
+                _print_run(asked.out_dir)  # the run is whole, only nothing of it was good enough
             raise
     display.summary(result.run, result.out_dir, time.monotonic() - started)
     if as_json:
-        click.echo((result.out_dir / "run.json").read_text(encoding="utf-8"), nl=False)
+        _print_run(result.out_dir)
     return ExitCode.DONE
+
+
+def _print_run(out_dir: Path) -> None:
+    click.echo((out_dir / "run.json").read_text(encoding="utf-8"), nl=False)
 
 
 def _after_the_fall(state: State, display: Display, error: BaseException) -> None:

@@ -119,8 +119,9 @@ def test_one_changed_parameter_reruns_what_follows_from_it(finished: Finished, t
 
 
 def test_an_impossible_likeness_is_exit_4_and_still_reported(finished: Finished, tmp_path: Path) -> None:
-    out, done = again(finished, tmp_path, "--set", "min_likeness=1.0")
+    out, done = again(finished, tmp_path, "--set", "min_likeness=1.0", "--json")
     assert done.returncode == 4, done.stderr
+    assert json.loads(done.stdout)["portraits"] == []
     assert "likeness" in done.stderr
     assert (out / "report.html").exists()
     assert list((out / "portraits").glob("*.png")) == []

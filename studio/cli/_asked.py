@@ -1,0 +1,78 @@
+"""What `make-profile` was asked for, checked as far as that goes without a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+from ..naming import check_name, derive_name
+from ..settings import existing_file
+from ._options import WebUIOptions, existing_dir, read_webui_options
+
+if TYPE_CHECKING:
+    from stages.recipes.profile import ProfileOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options, checked as far as that goes without a server."""
+
+    photos_dir: Path
+    out_dir: Path
+    name: str
+    webui: WebUIOptions
+    preset: str
+    sets: tuple[str, ...]
+    fields: dict[str, Any]
+    """The rest, named as in ProfileOptions."""
+
+    def profile_options(self, *, models_dir: Path | None, consent_note: str | None) -> ProfileOptions:
+        """Load the preset and put everything together for the recipe.
+
+        Raises:
+            PresetError: naming the path, the reason and the near match.
+        """
+        from stages.presets import load_preset
+        from stages.recipes.profile import ProfileOptions
+
+        return ProfileOptions(
+            photos_dir=self.photos_dir,
+            out_dir=self.out_dir,
+            preset=load_preset(self.preset, sets=self.sets),
+            name=self.name,
+            models_dir=models_dir,
+            consent=consent_note,
+            **self.fields,
+        )
+
+
+def read_asked(given: dict[str, Any]) -> Asked:
+    """Turn the options into values, or say what is wrong with one."""
+    photos_dir = existing_dir(given["user"], "--user")
+    if not any(photos_dir.iterdir()):
+        raise BadInput(f"--user: {given['user']} is empty.", hint="Put about ten photos of one person there.")
+    name = check_name(given["name"], "--name") if given["name"] is not None else derive_name(photos_dir)
+    if given["lora"] is not None and not given["lora"].strip():
+        raise BadInput("--lora is empty.", hint="Name a LoRA of the WebUI, or leave --lora out to train one.")
+    if given["out"] is not None and not given["out"].strip():
+        raise BadInput("--out is empty.", hint="Name a folder, or leave --out out.")
+    return Asked(
+        photos_dir=photos_dir,
+        out_dir=Path(given["out"]).expanduser() if given["out"] else Path("output") / name,
+        name=name,
+        webui=read_webui_options(
+            *(given[key] for key in ("webui", "models_dir", "api_auth_file", "ca_file", "insecure"))
+        ),
+        preset=given["preset"],
+        sets=given["sets"],
+        fields={
+            "count": given["count"],
+            "seed": given["seed"],
+            "lora": given["lora"],
+            "pose_from": existing_file(given["pose_from"], "--pose-from") if given["pose_from"] else None,
+            "explain": given["explain"],
+            "subject": given["subject"],
+        },
+    )
