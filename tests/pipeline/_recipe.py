@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sdwebui_client import CancelToken, WebUI
+from sdwebui_client import CancelToken, Timeouts, WebUI
 from sdwebui_client.sandbox import SandboxServer, SandboxSettings
 from stages.events import Event, StageDone
 from stages.presets import load_preset
@@ -84,7 +84,8 @@ def run(
     wish: ProfileOptions, *urls: str, watch: Watched | None = None, cancel: CancelToken | None = None
 ) -> RunResult:
     """Run the recipe on the servers at these addresses."""
-    servers = [WebUI(url) for url in urls]
+    # A server that is gone is given up soon; the default waits long enough for one that restarts.
+    servers = [WebUI(url, timeouts=Timeouts(recover_s=4)) for url in urls]
     try:
         return run_profile(wish, servers, on_event=watch or Watched(), cancel=cancel)
     finally:
