@@ -53,7 +53,7 @@ class Cutout:
     """Half the breadth of the neck, face coordinates."""
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def cut_out(lora: SandboxLora) -> Cutout:
     """Prepare a person's head; the result is kept while the same file is used."""
     left, right, nose, mouth_left, mouth_right = lora.landmarks
@@ -68,7 +68,7 @@ def cut_out(lora: SandboxLora) -> Cutout:
     matte = _matte(rgb, as_canvas(lora.mask), unit)
     skin = _median(rgb, _near(grid, 0.48, 0.62, 0.16) | _near(grid, -0.48, 0.62, 0.16), (0.75, 0.58, 0.5))
     hair = _median(rgb, _near(grid, 0.0, -1.75, 0.3) & (matte > 0.9), (0.2, 0.15, 0.12))
-    skin_like, hair_like = _skin_like(rgb, skin), _hair_like(rgb, hair)
+    skin_like, hair_like = _skin_like(rgb, skin), _hair_like(rgb, hair, unit)
     mouth = _face_point(
         (mouth_left[0] + mouth_right[0]) / 2, (mouth_left[1] + mouth_right[1]) / 2, eyes, unit, roll
     )
@@ -174,12 +174,13 @@ def _skin_like(rgb: Canvas, skin: Colour) -> Canvas:
     return np.asarray(alike * smoothstep(1.5, 1.3, bright), dtype=np.float32)
 
 
-def _hair_like(rgb: Canvas, hair: Colour) -> Canvas:
-    """Return 1 where a pixel has hue and brightness of the hair above the forehead."""
+def _hair_like(rgb: Canvas, hair: Colour, unit: float) -> Canvas:
+    """Return 1 where a pixel has hue and brightness of the hair above the forehead, glints among it too."""
     away = np.abs(luma(blur(rgb, 1.0)) - np.float32(np.dot(hair, LUMA)))
-    return np.asarray(
-        smoothstep(0.16, 0.06, _chroma_gap(rgb, hair)) * smoothstep(0.34, 0.16, away), np.float32
-    )
+    alike = smoothstep(0.16, 0.06, _chroma_gap(rgb, hair)) * smoothstep(0.34, 0.16, away)
+    wide = 2 * round(0.07 * unit) + 1
+    lock = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+    return np.asarray(cv2.morphologyEx(alike, cv2.MORPH_CLOSE, lock), dtype=np.float32)
 
 
 def _neck_colour(
@@ -203,7 +204,8 @@ def _above_jaw(
     closed = cv2.morphologyEx(np.maximum(skin_like, hair_like), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     known = blur(np.asarray(closed, dtype=np.float32), 2.0)
     lobes = jaw.centre[1]
-    beside = smoothstep(lobes + 0.4, lobes + 0.2, y) * smoothstep(0.5, 0.3, beyond) * known
+    near = np.maximum(smoothstep(0.5, 0.3, beyond), hair_like)
+    beside = smoothstep(lobes + 0.4, lobes + 0.2, y) * near * known
     top = smoothstep(lobes + 0.05, lobes - 0.15, y)
     return np.asarray(np.clip(np.maximum.reduce([inside, beside, top]), 0, 1), dtype=np.float32)
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .cutout import Cutout
+from .cutout import Cutout, cut_out
 from .identity import Likeness, displaced
 from .ops import Canvas, blur
 from .pose import Pose
+from .stranger import estranged, stranger_of
 
 MAX_TURN_DEG = 16.0
 """A single photo can be turned this far before its far side folds."""
@@ -59,6 +60,10 @@ def place_head(cutout: Cutout, pose: Pose, likeness: Likeness, shape: tuple[int,
     source_x, source_y = _unturned(x[window], y[window], turn)
     source_x, source_y = displaced(source_x, source_y, likeness)
     rgb, mattes = _sampled(cutout, pose.eye_distance, source_x, source_y)
+    stranger = stranger_of(likeness)
+    if stranger is not None:
+        other, _ = _sampled(cut_out(stranger), pose.eye_distance, source_x, source_y)
+        rgb = estranged(rgb, other, source_x, source_y, pose.eye_distance, likeness)
     whole_rgb, whole_mattes = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 2), np.float32)
     whole_rgb[window], whole_mattes[window] = rgb, mattes
     return HeadLayer(whole_rgb, whole_mattes[:, :, 0], whole_mattes[:, :, 1], x, y, turn)

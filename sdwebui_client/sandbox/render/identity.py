@@ -1,8 +1,8 @@
 """How much of the person a picture keeps: the luck of the seed, the LoRA's quality and its weight.
 
 A weak likeness moves the features of the face about, as a badly trained LoRA or an unlucky seed does: eyes,
-nose, mouth and jaw change size and place, smoothly, so that it stays the photo of *a* person but not quite
-of this one.
+nose, mouth and jaw change size and place, smoothly. Moving alone would have to make a caricature of a face
+before it is somebody else's, so some features are exchanged as well (`stranger`).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Feature:
 
 
 FEATURES = (
-    Feature(0.50, 0.00, 0.30, (0.095, 0.05), (0.26, 0.26), mirrored=True),
-    Feature(0.50, -0.32, 0.32, (0.03, 0.09), (0.10, 0.10), mirrored=True),
-    Feature(0.00, 0.45, 0.34, (0.00, 0.10), (0.32, 0.20)),
-    Feature(0.00, 0.90, 0.36, (0.00, 0.09), (0.22, 0.18)),
-    Feature(0.80, 1.05, 0.45, (0.12, 0.05), (0.00, 0.00), mirrored=True),
-    Feature(0.00, 1.65, 0.45, (0.00, 0.13), (0.20, 0.05)),
-    Feature(0.75, 0.45, 0.40, (0.07, 0.02), (0.00, 0.00), mirrored=True),
+    Feature(0.50, 0.00, 0.30, (0.055, 0.03), (0.15, 0.15), mirrored=True),
+    Feature(0.50, -0.32, 0.32, (0.02, 0.055), (0.06, 0.06), mirrored=True),
+    Feature(0.00, 0.45, 0.34, (0.00, 0.06), (0.20, 0.12)),
+    Feature(0.00, 0.90, 0.36, (0.00, 0.05), (0.14, 0.10)),
+    Feature(0.80, 1.05, 0.45, (0.08, 0.03), (0.00, 0.00), mirrored=True),
+    Feature(0.00, 1.65, 0.45, (0.00, 0.09), (0.12, 0.03)),
+    Feature(0.75, 0.45, 0.40, (0.05, 0.02), (0.00, 0.00), mirrored=True),
 )
 """Eyes, brows, nose, mouth, jaw, chin, cheekbones."""
 
@@ -67,7 +67,7 @@ def likeness_of(rng: np.random.Generator, *, quality: float, weight: float) -> L
         weight: of its tag in the prompt.
     """
     lucky = rng.random() < GOOD_SEEDS
-    luck = rng.uniform(0.0, 0.22) if lucky else rng.uniform(0.88, 1.0)
+    luck = rng.uniform(0.0, 0.22) if lucky else rng.uniform(0.82, 0.88)
     held = quality * min(max(weight, 0.0) / FULL_WEIGHT, 1.0)
     overdone = max(weight - OVERDONE_WEIGHT, 0.0) * 0.8
     drift = min(max(luck, 1.0 - held + luck * held, overdone + luck), 1.0)

@@ -60,7 +60,7 @@ def _measure(variant: int, female: bool) -> Face:
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _draw(variant: int, female: bool) -> SandboxLora:
     face = _measure(variant, female)
     rng = np.random.default_rng([variant, int(female), 43])

@@ -67,7 +67,7 @@ def test_a_good_seed_is_the_person(write_lora: WriteLora, pose: str) -> None:
     path = write_lora()
     reference = load_sandbox_lora(path).reference
     for seed in seeds(True, 2):
-        assert distance(render(scene(path, seed, pose)), reference) < 0.4
+        assert distance(render(scene(path, seed, pose)), reference) < 0.35
 
 
 @pytest.mark.slow
@@ -75,8 +75,16 @@ def test_a_poor_seed_is_less_so(write_lora: WriteLora) -> None:
     path = write_lora()
     reference = load_sandbox_lora(path).reference
     distances = [distance(render(scene(path, seed)), reference) for seed in seeds(False, 4)]
-    assert min(distances) > 0.4
-    assert 0.45 < float(np.mean(distances)) < 0.8
+    assert min(distances) > 0.5
+    assert max(distances) < 0.8
+
+
+@pytest.mark.slow
+def test_an_untrained_lora_draws_somebody_else(write_lora: WriteLora) -> None:
+    path = write_lora(sandbox_quality="0.0")
+    reference = load_sandbox_lora(path).reference
+    for seed in (seeds(True, 1)[0], seeds(False, 1)[0]):
+        assert distance(render(scene(path, seed)), reference) > 0.6
 
 
 @pytest.mark.slow
