@@ -38,7 +38,7 @@ def compose(
     canvas, neck = draw_neck(backdrop, body, cutout)
     lit = _wrapped(_lit(head), head, backdrop, pose.eye_distance)
     alpha = _wispy(head.alpha, head, pose.eye_distance, rng)
-    canvas = over(canvas, lit, np.asarray(alpha * (1 - head.face), np.float32))
+    canvas = over(canvas, lit, alpha)
     canvas = _chin_shadow(canvas, head, neck, pose.eye_distance)
     canvas = dress(canvas, body, look, rng)
     canvas = over(canvas, lit, np.minimum(head.face, alpha))

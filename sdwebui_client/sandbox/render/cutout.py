@@ -75,9 +75,9 @@ def cut_out(lora: SandboxLora) -> Cutout:
     jaw = trace_jaw(rgb, skin_like, matte, eyes, unit, roll, mouth)
     beyond = jaw.beyond(grid)
     head = _above_jaw(grid, jaw, beyond, skin_like, hair_like)
-    alpha = _largest_part(
-        matte * np.maximum(head, _hanging_hair(hair_like * (1 - skin_like), grid, jaw.chin, unit))
-    )
+    # Close to the jaw brown hair and shaded skin of the neck look alike.
+    locks = hair_like * np.maximum(1 - skin_like, smoothstep(0.25, 0.4, beyond))
+    alpha = _largest_part(matte * np.maximum(head, _hanging_hair(locks, grid, jaw.chin, unit)))
     return Cutout(
         rgb=_free_edges(rgb, alpha, unit), alpha=alpha, face=np.minimum(alpha, head), eyes=eyes,
         eye_distance=unit, roll_deg=roll, yaw_deg=yaw, mouth=mouth_at / unit, chin=jaw.chin,

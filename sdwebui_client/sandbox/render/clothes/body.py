@@ -124,7 +124,7 @@ def trunk(body: Body, pad: float) -> list[Point]:
         (-half + 0.1, -0.95),
         (-half - 0.35, -0.66 - pad * 0.3),
         (left[0] * 0.66, left[1] * 0.6 - 0.52 - pad * 0.6),
-        (left[0] - 0.02, left[1] - 0.40 - pad),
+        (left[0] - 0.02, left[1] - 0.30 - pad),
         (left[0] - 0.44 - pad * 0.6, left[1] - 0.06),
         (left[0] - 0.42, left[1] + 1.0),
         (left[0] - 0.15, left[1] + 2.4),
@@ -135,7 +135,7 @@ def trunk(body: Body, pad: float) -> list[Point]:
         (right[0] + 0.15, right[1] + 2.4),
         (right[0] + 0.42, right[1] + 1.0),
         (right[0] + 0.44 + pad * 0.6, right[1] - 0.06),
-        (right[0] + 0.02, right[1] - 0.40 - pad),
+        (right[0] + 0.02, right[1] - 0.30 - pad),
         (right[0] * 0.66, right[1] * 0.6 - 0.52 - pad * 0.6),
         (half + 0.35, -0.66 - pad * 0.3),
         (half - 0.1, -0.95),
@@ -175,7 +175,7 @@ def sleeves(body: Body, pad: float) -> tuple[Sleeve, Sleeve]:
             bend[0] - 0.15 * side,
             max(bend[1] + 3.5, (body.shape[0] - body.neck[1]) / body.unit + 1),
         )
-        shoulder = (joint[0] - 0.02 * side, joint[1] + 0.22)
+        shoulder = (joint[0] - 0.02 * side, joint[1] + 0.30)
         parts.append(
             Sleeve(
                 upper=limb(shoulder, bend, 0.58 + pad, 0.54 + pad),

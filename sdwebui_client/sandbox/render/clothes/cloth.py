@@ -133,4 +133,4 @@ def _folds(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Ca
         borderMode=cv2.BORDER_REFLECT,
     )
     mixed = blur(np.asarray(tall * 0.6 + slanted * 0.75, dtype=np.float32), grain * 0.14)
-    return np.asarray(mixed * np.float32(grain * 0.22), dtype=np.float32)
+    return np.asarray(mixed * np.float32(grain * 0.34), dtype=np.float32)
