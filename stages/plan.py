@@ -15,9 +15,11 @@ from sdwebui_client.capabilities import LoraInfo
 
 from .canonical import draw_number
 from .errors import StagesError
+from .family import lora_problem
 from .lib import img2img, txt2img, upscale
 from .lib.generation import Job
 from .lib.select import Slot, candidates_to_draw
+from .lora import lora_metadata
 from .presets import Preset
 from .provenance import summarise_request
 from .texts import FROM_PHOTO, Texts
@@ -102,10 +104,12 @@ def check_server(blueprint: Blueprint, caps: Capabilities, *, lora_will_come: bo
         caps: The server.
         lora_will_come: Whether the person's LoRA will be published before anything is drawn.
     """
+    name = blueprint.texts.lora_name
+    wrong = lora_problem(blueprint.preset, name, lora_metadata(caps, name))
     if lora_will_come:
-        caps = with_lora(caps, blueprint.texts.lora_name)
+        caps = with_lora(caps, name)
     requests: list[PlannedRequest] = []
-    problems: dict[str, None] = {}
+    problems: dict[str, None] = {wrong: None} if wrong else {}
     for stage, shot, make in _jobs(blueprint, caps):
         try:
             job = make()

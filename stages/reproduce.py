@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdwebui_client import CancelToken, EncodedImage, Progress, WebUI, WebUIPool
+from sdwebui_client import CancelToken, Capabilities, EncodedImage, Progress, WebUI, WebUIPool
 from train_lora.artifact import read_artifact
 
 from .canonical import sha256_hex
@@ -154,10 +154,32 @@ def _again(
         raise ProvenanceError(f"the stage {stage!r} is not known to this version")
     version, make_job = _JOBS[stage]
     _require_version(entry, version)
-    job = make_job(entry["params"], inputs, server.caps)
+    params = {**entry["params"], "checkpoint": _checkpoint(entry, server.caps)}
+    job = make_job(params, inputs, server.caps)
     relay = (lambda progress: on_progress(stage, progress)) if on_progress is not None else None
     made = run_job(server.webui, job, on_progress=relay, cancel=cancel)
     return made.outputs["image"], _differences(entry, made, server)
+
+
+def _checkpoint(entry: Mapping[str, Any], caps: Capabilities) -> str | None:
+    """The checkpoint to ask for: the preset's, or the one that was loaded then, if the server has it.
+
+    None keeps the loaded one, and the comparison says that it is another.
+    """
+    named: str | None = entry["params"]["checkpoint"]
+    reported = entry["reported"]["model_hash"]
+    if named is not None or not reported:
+        return named
+    for checkpoint in caps.checkpoints:
+        if reported in (checkpoint.hash, (checkpoint.sha256 or "")[:10]):
+            return None if checkpoint.title == caps.loaded_checkpoint else checkpoint.title
+    return None
+
+
+def _without_checkpoint(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request but for the checkpoint it asks for: which model drew is compared by its hash."""
+    override = {k: v for k, v in request.get("override_settings", {}).items() if k != "sd_model_checkpoint"}
+    return {**request, "override_settings": override}
 
 
 def _require_version(entry: Mapping[str, Any], version: int) -> None:
@@ -182,7 +204,7 @@ def _differences(entry: Mapping[str, Any], made: Made, server: Probed) -> tuple[
     reported = made.payload["model_hash"]
     if reported != entry["reported"]["model_hash"]:
         found.append(f"another model: {entry['reported']['model_hash']} then, {reported} now")
-    if made.payload["request"] != entry["request"]:
+    if _without_checkpoint(made.payload["request"]) != _without_checkpoint(entry["request"]):
         found.append("the request is not the same")
     return tuple(found)
 

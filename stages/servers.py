@@ -115,11 +115,14 @@ def model_hash(caps: Capabilities, checkpoint: str | None) -> str | None:
 
 
 def with_reported_model(identity: dict[str, Any], reported: str | None) -> dict[str, Any]:
-    """The identity completed by the model hash of the answer, when the lists did not tell it.
+    """The identity with the model that really drew, as the answer states it.
 
-    A picture whose model nobody can name is kept under a key that is never asked for: it may be used in
-    this run, and is not taken for the same later.
+    The lists may not know its hash yet, and on a shared server somebody else may have loaded another
+    checkpoint since they were read. A picture whose model nobody can name is kept under a key that is never
+    asked for: it may be used in this run, and is not taken for the same later.
     """
+    if reported:
+        return {**identity, "model": reported[:10]}
     if identity["model"] is not None:
         return identity
-    return {**identity, "model": (reported or "")[:10] or f"unidentified {uuid4().hex}"}
+    return {**identity, "model": f"unidentified {uuid4().hex}"}

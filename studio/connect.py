@@ -143,6 +143,7 @@ def connect(
     sandbox_models: Path,
     models_dir: Path | None = None,
     verify: bool | str | None = None,
+    family: str | None = None,
 ) -> Iterator[Connection]:
     """Open the WebUIs of a target, or start the sandbox; closes what it opened.
 
@@ -152,6 +153,7 @@ def connect(
         sandbox_models: the sandbox's models folder, if the sandbox is started.
         models_dir: the models folder of a real WebUI as this machine sees it, or None.
         verify: TLS verification: False, or a CA file; None means the environment's.
+        family: "sd15" or "sdxl": which of its checkpoints the sandbox has loaded, if it is started.
 
     Raises:
         WebUIError: a WebUI that was asked for does not answer.
@@ -166,6 +168,8 @@ def connect(
             sandbox_models.mkdir(parents=True, exist_ok=True)
             server = stack.enter_context(SandboxServer(SandboxSettings(models_dir=sandbox_models)))
             webui = stack.enter_context(WebUI(server.url))
+            if family is not None:
+                webui.set_options({"sd_model_checkpoint": f"sandbox_{family}"})
             yield Connection((webui,), sandbox=True, asked=bool(target.source), models_dir=sandbox_models)
             return
         servers = tuple(

@@ -184,6 +184,7 @@ def check_preset(url: str, preset: Preset, caps: Capabilities, lora: str | None 
         caps: what the WebUI said.
         lora: a LoRA it is said to have; None takes it that one will be published.
     """
+    from stages.family import checkpoint_doubt
     from stages.recipes.profile import ProfileOptions, plan_profile
 
     options = ProfileOptions(
@@ -199,11 +200,13 @@ def check_preset(url: str, preset: Preset, caps: Capabilities, lora: str | None 
     )
     group = f"Preset {preset.name} on {url}"
     problems = [text for found in plan_profile(options, [caps]).problems.values() for text in found]
+    doubt = checkpoint_doubt(preset, caps)
+    checks = [Check(group, "checkpoint", "note", doubt)] if doubt else []
     if not problems:
-        return [Check(group, "everything it names", "ok", "there")]
+        return [*checks, Check(group, "everything it names", "ok", "there")]
     # A problem reads "what: detail; near match or advice".
     parts = [problem.partition(": ") for problem in problems]
-    return [Check(group, what, "missing", detail or what) for what, _, detail in parts]
+    return [*checks, *(Check(group, what, "missing", detail or what) for what, _, detail in parts)]
 
 
 def report(checks: Sequence[Check]) -> dict[str, Any]:

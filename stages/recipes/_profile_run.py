@@ -28,6 +28,7 @@ from ..events import (
     ServerChecked,
 )
 from ..explain import LastRun
+from ..family import checkpoint_doubt
 from ..lib.pose import skeleton_from_photo
 from ..lock import FolderLock
 from ..lora import (
@@ -132,6 +133,9 @@ class ProfileRun:
             self._emit(Note(f"Goes on without {left_out}: the plan needs what they lack."))
         if will_come:
             require_trainer(able)
+        doubts = (checkpoint_doubt(self._preset, server.caps) for server in able)
+        for doubt in dict.fromkeys(doubt for doubt in doubts if doubt):
+            self._emit(Note(doubt))
         self._servers.keep(able)
 
     def _engine(self) -> Engine:

@@ -28,8 +28,8 @@ class Asked:
     fields: dict[str, Any]
     """The rest, named as in ProfileOptions."""
 
-    def profile_options(self, *, models_dir: Path | None, consent_note: str | None) -> ProfileOptions:
-        """Load the preset and put everything together for the recipe.
+    def profile_options(self) -> ProfileOptions:
+        """Load the preset and put together what is known before a server and consent are.
 
         Raises:
             PresetError: naming the path, the reason and the near match.
@@ -42,8 +42,7 @@ class Asked:
             out_dir=self.out_dir,
             preset=load_preset(self.preset, sets=self.sets),
             name=self.name,
-            models_dir=models_dir,
-            consent=consent_note,
+            models_dir=None,
             **self.fields,
         )
 

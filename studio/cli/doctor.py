@@ -73,6 +73,7 @@ def _server_checks(options: WebUIOptions, presets: list[Preset], lora: str | Non
                 sandbox_models=Path(scratch),
                 models_dir=options.models_dir,
                 verify=options.verify,
+                family=presets[0].family,
             ) as connection:
                 for webui in connection.servers:
                     checks += _checks_of(webui, presets, models_dir=connection.models_dir, lora=lora)

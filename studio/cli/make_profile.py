@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,7 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
     from stages.recipes.profile import run_profile
 
     # Loaded before anything is asked or started: a slip in --set should cost a second.
-    asked.profile_options(models_dir=None, consent_note=None)
+    options = asked.profile_options()
     note = consent.settle(
         asked.photos_dir,
         given=consent_given,
@@ -158,9 +159,10 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
     )
     cancel = CancelToken()
     started = time.monotonic()
-    with _connected(display, asked.webui, asked.out_dir / runs.WORK / "sandbox") as connection:
+    models = asked.out_dir / runs.WORK / "sandbox"
+    with _connected(display, asked.webui, models, options.preset.family) as connection:
         runs.claim(asked.out_dir, asked.photos_dir, asked.name, models_dir=connection.models_dir)
-        options = asked.profile_options(models_dir=connection.models_dir, consent_note=note)
+        options = replace(options, models_dir=connection.models_dir, consent=note)
         try:
             with interruptible(cancel.cancel, display.say):
                 result = run_profile(options, connection.servers, on_event=display, cancel=cancel)
@@ -198,12 +200,12 @@ def _dry_run(display: Display, asked: Asked, *, as_json: bool) -> int:
 
     from ._plan import plan_json, show_plan
 
-    asked.profile_options(models_dir=None, consent_note=None)
+    options = asked.profile_options()
     with (
         tempfile.TemporaryDirectory(prefix="sdwebui-client-") as scratch,
-        _connected(display, asked.webui, Path(scratch) / "models") as connection,
+        _connected(display, asked.webui, Path(scratch) / "models", options.preset.family) as connection,
     ):
-        options = asked.profile_options(models_dir=connection.models_dir, consent_note=None)
+        options = replace(options, models_dir=connection.models_dir)
         servers = connection.servers
         plan = plan_profile(options, [w.capabilities() for w in servers], urls=[w.url for w in servers])
     if as_json:
@@ -214,7 +216,9 @@ def _dry_run(display: Display, asked: Asked, *, as_json: bool) -> int:
 
 
 @contextmanager
-def _connected(display: Display, webui: WebUIOptions, sandbox_models: Path) -> Iterator[Connection]:
+def _connected(
+    display: Display, webui: WebUIOptions, sandbox_models: Path, family: str
+) -> Iterator[Connection]:
     """Connect, and say so if it is the sandbox."""
     with connect(
         webui.target,
@@ -222,6 +226,7 @@ def _connected(display: Display, webui: WebUIOptions, sandbox_models: Path) -> I
         sandbox_models=sandbox_models,
         models_dir=webui.models_dir,
         verify=webui.verify,
+        family=family,
     ) as connection:
         if connection.sandbox:
             display.sandbox_panel(connection.servers[0].url, asked=connection.asked)

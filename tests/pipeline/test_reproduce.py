@@ -59,6 +59,18 @@ def test_a_sandbox_started_anew_gets_the_lora_again(portrait: Path, tmp_path: Pa
         assert _again(portrait, fresh.url).equal
 
 
+def test_the_checkpoint_of_that_time_is_asked_for_when_another_is_loaded(
+    portrait: Path, tmp_path: Path
+) -> None:
+    """The preset names no checkpoint, so the one that was loaded then is part of the recipe."""
+    with sandbox(tmp_path / "empty") as fresh, WebUI(fresh.url) as webui:
+        webui.set_options({"sd_model_checkpoint": "sandbox_sdxl"})
+        result = reproduce(portrait, [webui])
+        assert result.equal
+        assert all(not stage.differences for stage in result.stages)
+        assert webui.get_options()["sd_model_checkpoint"].startswith("sandbox_sdxl")
+
+
 def test_another_server_is_named_as_the_reason(portrait: Path, tmp_path: Path) -> None:
     with sandbox(tmp_path / "empty", flavour="forge") as other:
         result = _again(portrait, other.url)

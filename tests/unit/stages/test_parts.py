@@ -70,7 +70,12 @@ def test_a_model_that_was_never_loaded_is_told_by_the_answer() -> None:
     identity = server_identity(_caps(), "fresh")
     assert identity["model"] is None
     assert with_reported_model(identity, "0123456789")["model"] == "0123456789"
-    assert with_reported_model(server_identity(_caps(), None), "0123456789")["model"] == "abcdef0123"
+    assert with_reported_model(server_identity(_caps(), None), None)["model"] == "abcdef0123"
+
+
+def test_a_picture_is_kept_under_the_model_that_drew_it() -> None:
+    """Somebody else may have loaded another checkpoint after the server was probed."""
+    assert with_reported_model(server_identity(_caps(), None), "0123456789")["model"] == "0123456789"
 
 
 def test_what_nobody_can_identify_is_never_taken_for_the_same() -> None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from studio import connect as module
-from studio.connect import Address, Target, choose, is_listening, parse_address
+from studio.connect import Address, Target, choose, connect, is_listening, parse_address
 from studio.errors import BadInput
 from studio.settings import DEFAULT_URL, Settings
 
@@ -115,3 +116,11 @@ def test_a_closed_port_is_noticed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     assert not is_listening(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+def test_the_sandbox_has_a_checkpoint_of_the_presets_family_loaded(family: str, tmp_path: Path) -> None:
+    target = Target((), "--webui")
+    with connect(target, Settings(), sandbox_models=tmp_path / "models", family=family) as connection:
+        assert connection.sandbox
+        assert connection.servers[0].capabilities().loaded_checkpoint.startswith(f"sandbox_{family}")
