@@ -268,6 +268,8 @@ def _hint_by_status(status: int, words: str, url: str) -> str:
         return "a proxy limits the size of requests; raise it (nginx: client_max_body_size)"
     if status in GATEWAY_STATUSES:
         return "a proxy in front of the WebUI gave up waiting; raise its read timeout"
+    if status == 429:
+        return "too many requests; wait and ask less often"
     if status == 422:
         return "correct the named fields"
     return "look into the WebUI's console for the traceback" if status >= 500 else ""

@@ -10,6 +10,8 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_TEXT_BYTES = 4_000_000
 """A compressed text chunk may grow to this many bytes; a longer one is refused as a decompression bomb."""
 
+_TAIL_BYTES = 4096
+
 # Frame headers that carry a size (ITU-T T.81 table B.1): SOF0–SOF15 without DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -23,6 +25,16 @@ def picture_format(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     return None
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether the file's own end is there: IEND, EOI or the length RIFF states. Nothing is decoded."""
+    # Programs append remarks behind the end, so it is looked for near it, not at it.
+    if data.startswith(PNG_SIGNATURE):
+        return data.rfind(b"IEND", -_TAIL_BYTES) >= 0
+    if data.startswith(b"RIFF"):
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    return data.rfind(b"\xff\xd9", -_TAIL_BYTES) >= 0
 
 
 def picture_size(data: bytes) -> tuple[int, int]:

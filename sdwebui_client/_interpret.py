@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ._expect import Outcome
+from ._headers import is_whole
 from ._infotext import told
 from ._prepare import Prepared
 from .capabilities import Capabilities, Flavour
@@ -111,7 +112,7 @@ def decode_info(text: object) -> dict[str, Any]:
         )
     try:
         info = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnexpectedResponse(f"the answer's info is no JSON: {error}", server_text=text[:300]) from error
     if not isinstance(info, dict):
         raise UnexpectedResponse(
@@ -150,11 +151,17 @@ def decode_pictures(images: object) -> tuple[EncodedImage, ...]:
         if not isinstance(text, str | memoryview):
             raise UnexpectedResponse(f"picture {number} of the answer is {type(text).__name__}, not base64")
         try:
-            found.append(EncodedImage.from_base64(text))
+            picture = EncodedImage.from_base64(text)
         except ImageError as error:
             raise UnexpectedResponse(
                 f"picture {number} of the answer is no picture: {error.message}"
             ) from error
+        if not is_whole(picture.data):
+            raise UnexpectedResponse(
+                f"picture {number} of the answer is cut off after {len(picture.data)} bytes",
+                hint="the disk or the memory of the server may be full; look into its console",
+            )
+        found.append(picture)
     return tuple(found)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from ._aftermath import Aftermath, Verdict
 from ._answers import GATEWAY_STATUSES, encode_json
+from ._letgo import LettingGo
 from ._transport import RawAnswer, Transport, backoff_s
 from ._watch import TaskWatch
 from .errors import AnswerLost, Cancelled, ConnectFailed, Timeout, TransportError, WebUIError
@@ -31,8 +32,6 @@ SLOW_POLL_S = 1.0
 """The same once a job has run for a minute."""
 LONGEST_POLL_S = 30.0
 """Between two questions when only the idle limit needs them."""
-LET_GO_S = 15.0
-"""How long a cancelled job that runs is waited for, so that the server is free when `Cancelled` is raised."""
 RESENDS = 1
 """How often a job that is known not to run is sent again."""
 
@@ -65,6 +64,10 @@ class _Exchange:
         self.over = False
         self._thread = threading.Thread(target=self._run, name="sdwebui-job", daemon=True)
         self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the answer, but not longer."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         try:
@@ -111,6 +114,12 @@ class Job:
         self._wake = threading.Event()
         self._tracker = ProgressTracker(JobPlan.of(payload))
         self._exchange: _Exchange | None = None
+        self._unsettled = False
+        """The answer is lost and nobody knows yet what became of the job."""
+
+    def goes_by(self, task_id: str) -> bool:
+        """Whether this is the job of that id: the one it was given, or the one it was sent again under."""
+        return task_id in (self._first_id, self.task_id)
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -142,12 +151,9 @@ class Job:
             if self._on_progress is not None:
                 self._on_progress(self._tracker.done())
             return Answered(body, self.task_id, time.monotonic() - started)
-        except Cancelled:
-            raise
         except BaseException:
-            # Ctrl-C, a callback that raised, a limit: our job must not go on drawing for nobody.
-            if self._exchange is not None and not self._exchange.over:
-                self._let_go()
+            # Cancelled, Ctrl-C, a callback that raised, a limit.
+            self._let_go()
             raise
         finally:
             self.token._unsubscribe(listener)
@@ -176,14 +182,22 @@ class Job:
                 raise
             except TransportError as lost:
                 error = lost
-            resent = self._after_loss(error, resent)
+            resent = self._after_loss(error, resent, started)
 
-    def _after_loss(self, error: WebUIError, resent: int) -> int:
+    def _after_loss(self, error: WebUIError, resent: int, started: float) -> int:
         """Find out what became of a job whose answer is lost; return the number of resends, or raise."""
         log.warning("the answer of %s is lost (%s); asking the server about it", self.task_id, error.message)
+        total = _Limits(self._timeouts, started)
+
+        def should_stop() -> None:
+            self._raise_if_cancelled()
+            total.check_total(self.task_id)
+
+        self._unsettled = True
         verdict = Aftermath(
-            self._watch, self.task_id, self._timeouts, should_stop=self._raise_if_cancelled, sleep=self._pause
+            self._watch, self.task_id, self._timeouts, should_stop=should_stop, sleep=self._pause
         ).settle()
+        self._unsettled = False
         if verdict is Verdict.NOT_RUNNING and resent < RESENDS:
             resent += 1
             self.task_id = f"{self._first_id}~{resent + 1}"
@@ -192,8 +206,9 @@ class Job:
         raise lost_answer(verdict, error, self.task_id) from error
 
     def _exchange_once(self, started: float) -> RawAnswer:
-        self._raise_if_cancelled()
+        # Cleared before looking: a cancel that comes in between must still wake the wait.
         self._wake.clear()
+        self._raise_if_cancelled()
         exchange = self._exchange = _Exchange(
             self._transport, self._path, encode_json(self.payload), self._wake
         )
@@ -214,9 +229,7 @@ class Job:
             self._wake.clear()
             if exchange.over:
                 return
-            if self._cancelled:
-                self._let_go()
-                raise self._cancel_error()
+            self._raise_if_cancelled()
             limits.check(self.task_id)
             if time.monotonic() >= next_poll:
                 preview_id = self._poll(limits, preview_id)
@@ -258,7 +271,7 @@ class Job:
     def _refuse_half_made(self) -> None:
         """Refuse a picture that somebody else interrupted: it comes with status 200 and no mark (recorded:
         j02)."""
-        if not self._watch.has_ids:
+        if not self._watch.marks_interrupts:
             return
         try:
             broken_off = self._watch.broken_off_by_others()
@@ -273,37 +286,17 @@ class Job:
             )
 
     def _let_go(self) -> None:
-        """Interrupt our job if it runs; if it waits, leave a thread behind that does so when it starts."""
+        """Stop our job: it must not go on drawing for nobody."""
         exchange = self._exchange
-        if exchange is None or exchange.over:
+        if exchange is None or (exchange.over and not self._unsettled):
             return
-        deadline = time.monotonic() + LET_GO_S
-        try:
-            while not exchange.over and time.monotonic() < deadline:
-                if not self._interrupt_if_running():
-                    break
-                exchange._thread.join(1.0)
-        except WebUIError as error:
-            log.warning("%s could not be interrupted: %s", self.task_id, error.message)
-        if not exchange.over:
-            threading.Thread(
-                target=self._interrupt_later, args=(exchange,), name="sdwebui-reaper", daemon=True
-            ).start()
-
-    def _interrupt_if_running(self) -> bool:
-        if not self._watch.state(self.task_id).active:
-            return False
-        self._watch.interrupt()
-        return True
-
-    def _interrupt_later(self, exchange: _Exchange) -> None:
-        while not exchange.over:
-            exchange._thread.join(1.0)
-            try:
-                if not exchange.over:
-                    self._interrupt_if_running()
-            except WebUIError as error:
-                log.debug("%s still waits to be interrupted: %s", self.task_id, error.message)
+        LettingGo(
+            self._watch,
+            self.task_id,
+            answered=None if exchange.over else (lambda: exchange.over),
+            pause=time.sleep if exchange.over else exchange.join,
+            patience_s=self._timeouts.recover_s,
+        ).now()
 
 
 class _Limits:
@@ -325,11 +318,13 @@ class _Limits:
         if signature != self._last:
             self._last, self._moved_at = signature, time.monotonic()
 
-    def check(self, task_id: str) -> None:
-        now = time.monotonic()
-        if self._total_s is not None and now - self._started >= self._total_s:
+    def check_total(self, task_id: str) -> None:
+        if self._total_s is not None and time.monotonic() - self._started >= self._total_s:
             raise Timeout(f"{task_id} was not done after {self._total_s:g} s", hint="raise Timeouts.total_s")
-        if self._idle_s is not None and now - self._moved_at >= self._idle_s:
+
+    def check(self, task_id: str) -> None:
+        self.check_total(task_id)
+        if self._idle_s is not None and time.monotonic() - self._moved_at >= self._idle_s:
             raise Timeout(
                 f"{task_id} has not moved for {self._idle_s:g} s",
                 hint="the WebUI hangs, or is slower than Timeouts.idle_s allows; look into its console",

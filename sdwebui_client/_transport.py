@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     IncompleteRead,
+    LocationParseError,
     MaxRetryError,
     NewConnectionError,
     ReadTimeoutError,
@@ -124,7 +126,7 @@ class Transport:
         try:
             self.url, url_user, url_password = split_credentials(url)
         except ValueError as error:
-            raise InvalidRequest(str(error), hint="write it like http://127.0.0.1:7860") from error
+            raise InvalidRequest(str(error), hint="write it like http://127.0.0.1:7860") from None
         self.timeouts = timeouts or Timeouts()
         self.retries = retries
         self._verify = verify
@@ -137,12 +139,17 @@ class Transport:
             "Accept-Encoding": "identity",
             **(headers or {}),
         }
-        user, secret = (username, password) if username is not None else (url_user, url_password)
-        if user is not None:
-            if secret is None:
-                raise InvalidRequest("a user name without a password", hint="--api-auth is user:password")
+        user = url_user if username is None else username
+        secret = url_password if password is None else password
+        if user is not None or secret is not None:
+            if not user or secret is None:
+                lacks = "user name without a password" if user else "password without a user name"
+                raise InvalidRequest(f"a {lacks}", hint="--api-auth is user:password")
             token = pybase64.b64encode_as_string(f"{user}:{secret}".encode())
             self._headers["Authorization"] = f"Basic {token}"
+        _check_headers(self._headers)
+        if isinstance(verify, str) and not Path(verify).exists():
+            raise InvalidRequest(f"verify={verify!r}: there is no such file", hint="name a CA bundle (PEM)")
         self._loopback = is_loopback(self.url)
         self._session = self._new_session()
 
@@ -302,16 +309,32 @@ class Transport:
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
-        # Loopback never goes through a proxy; elsewhere the environment's proxies hold. `trust_env` would
-        # also read
-        # ~/.netrc, but a header we set ourselves wins over that.
+        # Loopback never goes through a proxy; elsewhere the environment's proxies hold. With `trust_env`
+        # alone a line in ~/.netrc would replace the credentials we were given (requests@2.32,
+        # Session.prepare_request).
         session.trust_env = not self._loopback
+        session.auth = _as_it_is
         session.headers.clear()
         session.headers.update(self._headers)
         adapter = _KeepAliveAdapter(pool_connections=2, pool_maxsize=16, max_retries=0)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what HTTP cannot carry, without showing it: it may be a token read from a file."""
+    for name, value in headers.items():
+        sendable = isinstance(value, str) and value.isprintable() and value == value.strip()
+        if not sendable or not value.isascii():
+            raise InvalidRequest(
+                f"the header {name!r} has a value that cannot be sent",
+                hint="leave out line ends, spaces around it and letters beyond ASCII",
+            )
 
 
 class _KeepAliveAdapter(HTTPAdapter):
@@ -341,8 +364,8 @@ def translate(error: Exception, method: str, url: str) -> TransportError:
         return ConnectFailed(f"{url} did not accept a connection in time", url=url, hint=_HINT_CONNECT)
     if isinstance(error, requests.exceptions.ReadTimeout) or isinstance(reason, ReadTimeoutError):
         return Timeout(f"{method} {url} was not answered in time", url=url, hint="raise Timeouts.read_s")
-    if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
-        return ConnectFailed(f"{url} cannot be asked: {error}", url=url)
+    if isinstance(error, requests.exceptions.InvalidURL | LocationParseError):
+        return ConnectFailed(f"{url} is no address that can be asked: {error}", url=url, hint=_HINT_CONNECT)
     what = "the answer broke off" if isinstance(reason, IncompleteRead) else "the connection broke"
     return TransportError(
         f"{method} {url}: {what} ({_last_words(reason)})",
@@ -403,4 +426,4 @@ def backoff_s(tried: int) -> float:
 
 def retry_after(text: str | None) -> float | None:
     """Return the seconds of a Retry-After header, at most a minute; None when it says none."""
-    return min(float(text), 60.0) if text and text.isdigit() else None
+    return min(float(text), 60.0) if text and text.isdecimal() else None

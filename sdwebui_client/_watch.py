@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ._transport import Transport
-from .errors import NotFound
+from .errors import AuthError, NotFound
 from .progress import TaskState
 from .types.server import PendingTasks, ServerProgress, TaskProgress
 
@@ -25,11 +25,13 @@ class TaskWatch:
     Args:
         transport: The server.
         has_ids: Whether /internal/progress knows task ids; found out to be False when the route is absent.
+        marks_interrupts: Whether /sdapi/v1/progress keeps the mark of an interrupted job until the next one.
     """
 
-    def __init__(self, transport: Transport, *, has_ids: bool) -> None:
+    def __init__(self, transport: Transport, *, has_ids: bool, marks_interrupts: bool = True) -> None:
         self._transport = transport
         self.has_ids = has_ids
+        self.marks_interrupts = marks_interrupts
         self._read_s = min(LONGEST_SILENCE_S, transport.timeouts.read_s)
 
     def state(self, task_id: str, *, preview_id: int | None = None) -> TaskState:
@@ -42,8 +44,11 @@ class TaskWatch:
         Raises:
             WebUIError: The server did not answer properly.
         """
+        # The server before the job: asked the other way round, our job may end and somebody else's start
+        # in between, and theirs would look like ours. A server that is just starting fails here, too: its
+        # 404 for the job would look as if it knew no ids (recorded: s01_startup_trace).
+        server = self._server(with_picture=preview_id is not None and not self.has_ids)
         task = self._task(task_id, preview_id) if self.has_ids else None
-        server = self._server(with_picture=preview_id is not None and task is None)
         state = server.state
         busy = bool(state.job) or state.job_count != 0
         if task is None:
@@ -107,7 +112,7 @@ class TaskWatch:
         }
         try:
             return self._transport.post("/internal/progress", TaskProgress, payload=wish, read_s=self._read_s)
-        except NotFound:
+        except (NotFound, AuthError):
             log.info("no /internal/progress: jobs cannot be told apart on this server")
             self.has_ids = False
             return None

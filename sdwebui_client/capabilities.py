@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._near import did_you_mean, near
 from .errors import CapabilityMissing
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 
 def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
+
+
+class _Portable:
+    """Lets a record with read-only mappings be pickled and copied, which a mappingproxy refuses."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {item.name: getattr(self, item.name) for item in fields(cast(Any, self))}
+        plain = {
+            name: dict(value) if isinstance(value, MappingProxyType) else value
+            for name, value in values.items()
+        }
+        frozen = frozenset(name for name, value in values.items() if isinstance(value, MappingProxyType))
+        return _rebuild, (type(self), plain, frozen)
+
+
+def _rebuild(kind: Callable[..., Any], values: dict[str, Any], frozen: frozenset[str]) -> Any:
+    return kind(**{name: MappingProxyType(v) if name in frozen else v for name, v in values.items()})
 
 
 class Flavour(StrEnum):
@@ -109,7 +128,7 @@ class CheckpointInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class LoraInfo:
+class LoraInfo(_Portable):
     """One LoRA file on the server."""
 
     name: str
@@ -152,7 +171,7 @@ class ADetailerCaps:
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(_Portable):
     """What a server can do, read by `probe` from its own lists. Catalogues are a snapshot: probe again
     after adding files."""
 

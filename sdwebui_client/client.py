@@ -21,7 +21,7 @@ from ._routes import (
 )
 from ._transport import Transport
 from ._watch import TaskWatch
-from .errors import CapabilityMissing, UnexpectedResponse
+from .errors import CapabilityMissing, UnexpectedResponse, WebUIError
 from .progress import CancelToken, Progress
 from .timeouts import Timeouts
 from .types import GenerationRequest, GenerationResult, Img2ImgRequest, Txt2ImgRequest
@@ -118,7 +118,7 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
             TransportError: The server does not answer.
             NotFound: It was started without --api.
         """
-        from .probe import ProbeAnswer, probe
+        from .probe import DISPENSABLE, ProbeAnswer, probe
 
         with self._probe_lock:
             known = self._capabilities
@@ -127,13 +127,14 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
 
             def get(path: str) -> ProbeAnswer:
                 answer = self._transport.raw("GET", path)
-                if answer.status in (401, 403):
-                    raise answer.error()
+                headers = dict(answer.headers)
                 try:
-                    body = answer.json() if answer.status < 300 else None
-                except UnexpectedResponse:
-                    body = None
-                return ProbeAnswer(answer.status, body, dict(answer.headers))
+                    return ProbeAnswer(answer.status, answer.json(), headers)
+                except WebUIError as error:
+                    # A proxy may keep some routes to itself; without those that only inform it goes as well.
+                    if answer.status in (401, 403) and path not in DISPENSABLE:
+                        raise
+                    return ProbeAnswer(answer.status, None, headers, error)
 
             found = probe(get)
             self._capabilities = found
@@ -213,7 +214,7 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
             Whether there was one to cancel.
         """
         with self._lock:
-            found = [job for job in self._jobs if task_id is None or job.task_id == task_id]
+            found = [job for job in self._jobs if task_id is None or job.goes_by(task_id)]
         for job in found:
             job.token.cancel()
         return bool(found)
@@ -239,6 +240,7 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
     ) -> GenerationResult:
         from ._interpret import interpret
         from ._prepare import prepare
+        from .capabilities import Flavour
 
         caps = self.capabilities()
         try:
@@ -249,7 +251,11 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
             # Somebody may have added files or finished starting the server since it was asked.
             caps = self.capabilities(refresh=True)
             prepared = prepare(endpoint, request, units, script, caps)
-        watch = TaskWatch(self._transport, has_ids=caps.has_task_ids)
+        watch = TaskWatch(
+            self._transport,
+            has_ids=caps.has_task_ids,
+            marks_interrupts=caps.flavour is not Flavour.SDNEXT,
+        )
         job = Job(
             self._transport,
             watch,

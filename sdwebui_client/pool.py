@@ -15,11 +15,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ._near import near
+from ._watch import LONGEST_SILENCE_S
 from .client import WebUI
-from .errors import AnswerLost, CapabilityMissing, ConnectFailed, InvalidRequest, WebUIError
+from .errors import (
+    AnswerLost,
+    Cancelled,
+    CapabilityMissing,
+    ConnectFailed,
+    InvalidRequest,
+    TransportError,
+    WebUIError,
+)
 
 if TYPE_CHECKING:
     from .capabilities import Capabilities
@@ -28,7 +37,8 @@ T = TypeVar("T")
 log = logging.getLogger("sdwebui_client")
 
 REST_S = 15.0
-"""A server that did not answer is left alone for so long."""
+"""A server that did not answer is left alone for so long, twice as long each further time."""
+LONGEST_REST_S = 300.0
 SWITCH_S = 10.0
 """What loading another checkpoint is reckoned to cost."""
 _LOOK_AGAIN_S = 0.5
@@ -46,6 +56,11 @@ class _Server:
     busy_since: float | None = None
     down_until: float = 0.0
     last_error: WebUIError | None = None
+    failures: int = 0
+    """In a row."""
+    known: bool = False
+    """Whether it said what it has; until then only one task at a time asks it, as that may take minutes."""
+    asking: bool = False
     checkpoint: str | None = None
     """Asked for by the last task."""
     done: int = 0
@@ -71,6 +86,44 @@ class _Wish:
     prefer: str | None
     tried: set[str] = field(default_factory=set)
     """Servers that failed it; asked again only when no other is left."""
+    barred: dict[str, WebUIError] = field(default_factory=dict)
+    """Servers that fell silent on it, and how: should they come back, its job may be running there still."""
+
+
+@dataclass
+class _Found:
+    """What one look at all servers brought."""
+
+    fitting: list[_Server] = field(default_factory=list)
+    pending: bool = False
+    """Another task is asking one of them right now."""
+    lacks: list[str] = field(default_factory=list)
+    errors: list[WebUIError] = field(default_factory=list)
+    barred: bool = False
+    """Whether the first of the errors came from a server that may still be at work on the task."""
+
+    def refusal(self) -> WebUIError:
+        """Return the error when there is nothing to wait for."""
+        if self.barred and (self.lacks or len(self.errors) > 1):
+            return AnswerLost(
+                "No server can take over: " + "; ".join([e.message for e in self.errors] + self.lacks),
+                safe_to_resend=False,
+                server_gone=True,
+                hint=self.errors[0].hint,
+            )
+        if self.lacks:
+            unusable = [f"{error.url or 'a server'} cannot be used: {error.message}" for error in self.errors]
+            return CapabilityMissing(
+                "No server has what the task needs: " + "; ".join(self.lacks + unusable),
+                hint="put the files on one of the servers, then refresh its lists",
+            )
+        if len(self.errors) == 1:
+            return self.errors[0]
+        return ConnectFailed(
+            f"None of the {len(self.errors)} servers can be used: "
+            + "; ".join(error.message for error in self.errors),
+            hint="; ".join(dict.fromkeys(error.hint for error in self.errors if error.hint)),
+        )
 
 
 class WebUIPool:
@@ -97,6 +150,7 @@ class WebUIPool:
         self._changed = threading.Condition()
         self._waiting: list[_Wish] = []
         self._executor: ThreadPoolExecutor | None = None
+        self._leaving = False
 
     @property
     def servers(self) -> tuple[WebUI, ...]:
@@ -116,6 +170,10 @@ class WebUIPool:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
+            with self._changed:
+                # Tasks that still wait for a server must not begin when those that run are cancelled.
+                self._leaving = True
+                self._changed.notify_all()
             self.cancel()
         self.close()
 
@@ -123,7 +181,8 @@ class WebUIPool:
         """Wait for submitted tasks and close the servers' connections."""
         executor, self._executor = self._executor, None
         if executor is not None:
-            executor.shutdown(wait=True, cancel_futures=True)
+            executor.shutdown(wait=True, cancel_futures=self._leaving)
+        self._leaving = False
         for server in self._servers:
             server.webui.close()
 
@@ -168,7 +227,8 @@ class WebUIPool:
 
         Raises:
             CapabilityMissing: No server has all that is needed.
-            WebUIError: The task's own error, or the last one when every server that fits is gone.
+            Cancelled: The pool was left with an error before the task began.
+            WebUIError: The task's own error; or why no server can be used.
         """
         wish = _Wish(tuple(loras), checkpoint, prefer)
         while True:
@@ -178,22 +238,27 @@ class WebUIPool:
                 result = task(server.webui)
                 finished = True
                 return result
-            except (ConnectFailed, AnswerLost) as error:
+            except TransportError as error:
                 if not self._may_move_on(error, server, wish):
                     raise
                 log.warning("%s: %s; the task goes to another server", server.webui.url, error.message)
             finally:
                 self._release(server, wish, time.monotonic() - started, finished)
 
-    def _may_move_on(self, error: ConnectFailed | AnswerLost, server: _Server, wish: _Wish) -> bool:
-        gone = isinstance(error, ConnectFailed) or error.server_gone
-        if isinstance(error, AnswerLost) and not (error.safe_to_resend or gone):
+    def _may_move_on(self, error: TransportError, server: _Server, wish: _Wish) -> bool:
+        if isinstance(error, AnswerLost):
+            gone = error.server_gone
+        else:
+            gone = isinstance(error, ConnectFailed) or _is_silent(server.webui)
+        if not gone and not (isinstance(error, AnswerLost) and error.safe_to_resend):
             return False
         again = server.webui.url in wish.tried
         wish.tried.add(server.webui.url)
         with self._changed:
             if gone:
                 self._mark_down(server, error)
+                if not isinstance(error, ConnectFailed):
+                    wish.barred[server.webui.url] = error
             return not again or any(other.webui.url not in wish.tried for other in self._servers)
 
     def _acquire(self, wish: _Wish) -> _Server:
@@ -204,7 +269,9 @@ class WebUIPool:
             while True:
                 fitting = self._fitting(wish)
                 with self._changed:
-                    server = self._choose(wish, fitting)
+                    if self._leaving:
+                        raise Cancelled("the pool was left before the task began")
+                    server = self._choose(wish, fitting) if fitting else None
                     if server is not None:
                         server.busy_since = time.monotonic()
                         return server
@@ -239,39 +306,73 @@ class WebUIPool:
         return best if best.busy_since is None else None
 
     def _fitting(self, wish: _Wish) -> list[_Server]:
-        """Return the servers that answer and have what the task needs. Asks the network, so never under the
-        lock."""
-        fitting, lacks, errors = [], [], []
-        for server in self._servers:
+        """Return the servers that answer and have what the task needs; none while that is being found out.
+        Asks the network, so never under the lock.
+
+        Raises:
+            CapabilityMissing: None has it.
+            WebUIError: None can be used.
+        """
+        found = _Found(errors=list(wish.barred.values()), barred=bool(wish.barred))
+        resting = [server for server in self._servers if not self._look_into(server, wish, found)]
+        if not found.fitting and not found.pending:
+            # Nothing to lose: perhaps one of those that did not answer before is back.
+            for server in resting:
+                self._look_into(server, wish, found, although_resting=True)
+        if not found.fitting and not found.pending:
+            raise found.refusal()
+        return found.fitting
+
+    def _look_into(
+        self, server: _Server, wish: _Wish, found: _Found, *, although_resting: bool = False
+    ) -> bool:
+        """Sort a server into `found`; return False when it rests."""
+        if server.webui.url in wish.barred:
+            return True
+        with self._changed:
+            if server.asking:
+                found.pending = True
+                return True
+            if server.down_until > time.monotonic() and not although_resting:
+                return False
+            server.asking = not server.known
+        try:
+            lack = lacking(server.webui.capabilities(), wish.loras, wish.checkpoint)
+        except WebUIError as error:
+            log.warning("%s is left out for now: %s", server.webui.url, error.message)
+            found.errors.append(error)
             with self._changed:
-                resting = server.down_until > time.monotonic()
-            if resting and server.last_error is not None:
-                errors.append(server.last_error)
-                continue
-            try:
-                lack = lacking(server.webui.capabilities(), wish.loras, wish.checkpoint)
-            except ConnectFailed as error:
-                with self._changed:
-                    self._mark_down(server, error)
-                errors.append(error)
-                continue
+                self._mark_down(server, error)
+        else:
+            with self._changed:
+                server.known, server.failures, server.down_until = True, 0, 0.0
             if lack:
-                lacks.append(f"{server.webui.url} lacks {lack}")
+                found.lacks.append(f"{server.webui.url} lacks {lack}")
             else:
-                fitting.append(server)
-        if not fitting:
-            if lacks:
-                raise CapabilityMissing(
-                    "No server has what the task needs: " + "; ".join(lacks),
-                    hint="put the files on one of the servers, then refresh its lists",
-                ) from (errors[-1] if errors else None)
-            raise errors[-1]
-        return fitting
+                found.fitting.append(server)
+        finally:
+            with self._changed:
+                server.asking = False
+                self._changed.notify_all()
+        return True
 
     def _mark_down(self, server: _Server, error: WebUIError) -> None:
-        server.down_until, server.last_error = time.monotonic() + REST_S, error
+        rest_s = min(REST_S * 2**server.failures, LONGEST_REST_S)
+        server.down_until, server.last_error = time.monotonic() + rest_s, error
+        server.failures, server.known = server.failures + 1, False
         # A server that comes back may have been started with other files.
         server.webui._forget_capabilities()
+
+
+def _is_silent(webui: WebUI) -> bool:
+    """Whether a server that failed a task does not even say how far it is."""
+    try:
+        webui._transport.get("/sdapi/v1/progress", dict[str, Any], retries=0, read_s=LONGEST_SILENCE_S)
+    except TransportError:
+        return True
+    except WebUIError:
+        return False
+    return False
 
 
 def lacking(caps: Capabilities, loras: Sequence[str], checkpoint: str | None) -> str:

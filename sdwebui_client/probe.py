@@ -5,14 +5,15 @@ Not asked: /sdapi/v1/cmd-flags, which shows the API password on A1111 and fails 
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from .capabilities import ADetailerCaps, Capabilities, CheckpointInfo, ControlNetCaps, Flavour, LoraInfo
-from .errors import NotFound, UnexpectedResponse
+from .errors import NotFound, UnexpectedResponse, WebUIError
 from .flavours import Signs, recognise
 
 SANDBOX_HEADER = "x-sdwebui-sandbox"
@@ -36,6 +37,10 @@ KEPT_OPTIONS = (
 )
 """Settings that change how requests are written or read. The others may hold tokens and paths and are not
 kept."""
+DISPENSABLE = frozenset({"/openapi.json", "/internal/sysinfo", "/internal/pending-tasks"})
+"""Routes a server may refuse (401, 403) and be used all the same: it is then less well known."""
+
+log = logging.getLogger("sdwebui_client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class ProbeAnswer:
     """The decoded JSON, None when it was none."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers by lower-case name."""
+    error: WebUIError | None = None
+    """Why there is no body, with the server's own words."""
 
 
 Get = Callable[[str], ProbeAnswer]
@@ -62,7 +69,9 @@ class _Asker:
 
     def answer(self, path: str) -> ProbeAnswer:
         if path not in self._answers:
-            self._answers[path] = self._get(path)
+            answer = self._answers[path] = self._get(path)
+            if answer.status >= 500:
+                log.warning("%s is left out: it was answered %d", path, answer.status)
         return self._answers[path]
 
     def body(self, path: str) -> Any:
@@ -77,13 +86,13 @@ class _Asker:
 
     def names(self, path: str, key: str = "name") -> tuple[str, ...]:
         """One text of each object of a list."""
-        return tuple(str(row[key]) for row in self.rows(path) if row.get(key) is not None)
+        return _strings(row.get(key) for row in self.rows(path))
 
     def texts(self, path: str, key: str) -> tuple[str, ...]:
         """A list of texts under `key` of an object."""
         body = self.body(path)
         values = body.get(key) if isinstance(body, dict) else None
-        return tuple(str(item) for item in values) if isinstance(values, list) else ()
+        return _strings(values) if isinstance(values, list) else ()
 
     def has(self, path: str) -> bool:
         return self.answer(path).status == 200
@@ -99,19 +108,19 @@ def probe(get: Get) -> Capabilities:
     Raises:
         NotFound: There is no API: started without --api, still starting, or no WebUI.
         UnexpectedResponse: The settings are no JSON object.
+        WebUIError: The settings cannot be had.
     """
     ask = _Asker(get)
     first = ask.answer("/sdapi/v1/options")
+    words = first.error.server_text if first.error is not None else ""
     if first.status == 404:
         hint = "start the WebUI with --api; when it has just been started, wait until it answers"
-        raise NotFound(
-            "there is no API at this address", hint=hint, status=404, server_text=str(first.body)[:200]
-        )
+        raise NotFound("there is no API at this address", hint=hint, status=404, server_text=words)
     options = first.body if first.status == 200 else None
+    if first.error is not None:
+        raise first.error
     if not isinstance(options, dict):
-        raise UnexpectedResponse(
-            "the server's settings are no JSON object", status=first.status, server_text=str(first.body)[:200]
-        )
+        raise UnexpectedResponse("the server's settings are no JSON object", status=first.status)
     routes, document = _openapi(ask)
     flavour, version = _identity(ask, document, routes)
     scripts = ask.body("/sdapi/v1/scripts")
@@ -149,12 +158,14 @@ def _openapi(ask: _Asker) -> tuple[frozenset[str], dict[str, Any]]:
 
 
 def _identity(ask: _Asker, document: dict[str, Any], routes: frozenset[str]) -> tuple[Flavour, str]:
-    title = str((document.get("info") or {}).get("title", ""))
+    about = document.get("info")
+    title = str(about.get("title", "")) if isinstance(about, dict) else ""
     own = ask.body("/sdapi/v1/version") if not routes or "/sdapi/v1/version" in routes else None
     own_version = isinstance(own, dict) and str(own.get("app", "")).lower() in ("sd.next", "sdnext")
     if own_version or title == "SD.Next":
         # Its commit is what changes; a checkout without git says "unknown".
-        return Flavour.SDNEXT, str((own or {}).get("commit") or (own or {}).get("updated") or "")
+        told = own if isinstance(own, dict) else {}
+        return Flavour.SDNEXT, str(told.get("commit") or told.get("updated") or "")
     version = _sysinfo_version(ask, routes)
     signs = Signs(
         title=title,
@@ -176,20 +187,22 @@ def _sysinfo_version(ask: _Asker, routes: frozenset[str]) -> str:
 
 
 def _catalogues(ask: _Asker, flavour: Flavour) -> dict[str, Any]:
-    samplers = ask.rows("/sdapi/v1/samplers")
+    samplers = [row for row in ask.rows("/sdapi/v1/samplers") if isinstance(row.get("name"), str)]
     # GET /schedulers answers 500 on SD.Next, which ignores the field anyway.
     schedulers = [] if flavour is Flavour.SDNEXT else ask.rows("/sdapi/v1/schedulers")
     forge = flavour is Flavour.FORGE
     return {
-        "samplers": tuple(str(row["name"]) for row in samplers if "name" in row),
+        "samplers": tuple(row["name"] for row in samplers),
         "sampler_aliases": tuple(
-            (str(alias), str(row["name"]))
+            (alias, row["name"])
             for row in samplers
-            for alias in row.get("aliases") or ()
-            if "name" in row
+            if isinstance(row.get("aliases"), list)
+            for alias in _strings(row["aliases"])
         ),
         "schedulers": tuple(
-            (str(row["name"]), str(row.get("label", row["name"]))) for row in schedulers if "name" in row
+            (row["name"], str(row.get("label") or row["name"]))
+            for row in schedulers
+            if isinstance(row.get("name"), str)
         ),
         "upscalers": ask.names("/sdapi/v1/upscalers"),
         "latent_upscalers": () if flavour is Flavour.SDNEXT else ask.names("/sdapi/v1/latent-upscale-modes"),
@@ -231,7 +244,7 @@ def _embeddings(ask: _Asker) -> tuple[str, ...]:
     body = ask.body("/sdapi/v1/embeddings")
     loaded = body.get("loaded") if isinstance(body, dict) else None
     # A mapping on A1111, a list on SD.Next.
-    return tuple(str(name) for name in loaded) if isinstance(loaded, dict | list) else ()
+    return _strings(loaded) if isinstance(loaded, dict | list) else ()
 
 
 def _units(
@@ -240,7 +253,7 @@ def _units(
     if flavour is Flavour.SDNEXT:
         detectors = ask.names("/sdapi/v1/detailers")
         body = ask.body("/sdapi/v1/control-models")
-        models = tuple(str(name) for name in body) if isinstance(body, list) else ()
+        models = _strings(body) if isinstance(body, list) else ()
         controlnet = ControlNetCaps(models, ("None",), DEFAULT_CONTROLNET_UNITS) if models else None
         return controlnet, ADetailerCaps("", detectors, frozenset(), len(detectors)) if detectors else None
     return _controlnet(ask, info), _adetailer(ask, info)
@@ -256,7 +269,7 @@ def _controlnet(ask: _Asker, info: list[dict[str, Any]]) -> ControlNetCaps | Non
     version = ask.body("/controlnet/version")
     settings = ask.body("/controlnet/settings")
     units = settings.get("control_net_unit_count") if isinstance(settings, dict) else None
-    if not isinstance(units, int):
+    if not isinstance(units, int) or units < 1:
         units = len(_script_args(info, "controlnet")) or DEFAULT_CONTROLNET_UNITS
     text = str(version.get("version", "")) if isinstance(version, dict) else ""
     return ControlNetCaps(models, tuple(dict.fromkeys(modules)), units, text)
@@ -336,7 +349,12 @@ def _has_task_ids(ask: _Asker, flavour: Flavour) -> bool:
 
 
 def _lower(names: object) -> tuple[str, ...]:
-    return tuple(str(name).lower() for name in names) if isinstance(names, list) else ()
+    return tuple(name.lower() for name in _strings(names)) if isinstance(names, list) else ()
+
+
+def _strings(values: Iterable[object]) -> tuple[str, ...]:
+    """The texts among the values: a null name is no name."""
+    return tuple(value for value in values if isinstance(value, str))
 
 
 def _text_or_none(value: object) -> str | None:

@@ -174,8 +174,8 @@ class ProgressTracker:
             self._stage(state),
             fraction,
             eta_s=self._eta(fraction, state),
-            step=state.step,
-            steps=state.steps,
+            step=max(state.step, 0),
+            steps=max(state.steps, 0),
             preview=decode_preview(state.preview),
         )
 

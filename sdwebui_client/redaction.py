@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MASK = "***"
 _LONGEST = 2000
@@ -49,15 +49,34 @@ def split_credentials(url: str) -> tuple[str, str | None, str | None]:
     Raises:
         ValueError: It is no http or https address.
     """
+    url = url.strip()
     if "://" not in url:
         url = f"http://{url}"
-    parts = urlsplit(url)
+    parts, port = _taken_apart(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{redact(url)!r} is no http:// or https:// address")
+        shown = f"{parts.scheme}://{MASK}@{parts.netloc.rpartition('@')[2]}" if "@" in url else url
+        raise ValueError(f"{shown!r} is no http:// or https:// address")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    netloc = host if parts.port is None else f"{host}:{parts.port}"
+    netloc = host if port is None else f"{host}:{port}"
     clean = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
     return clean, _unquoted(parts.username), _unquoted(parts.password)
+
+
+def _taken_apart(url: str) -> tuple[SplitResult, int | None]:
+    # A password with / ? or # in it looks like a port and a path, so nothing of such an address is repeated.
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        if "@" not in url:
+            raise ValueError(f"{url!r} is no address: {error}") from None
+    else:
+        if "@" not in "".join(parts[2:]):
+            return parts, port
+    raise ValueError(
+        "the address cannot be taken apart: give its user name and password apart from it (username=,"
+        " password=), or write / ? # @ in them as %2F %3F %23 %40"
+    ) from None
 
 
 def _unquoted(text: str | None) -> str | None:

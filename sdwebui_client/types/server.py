@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from ._base import Response
 
@@ -30,7 +31,23 @@ class CmdFlags(Response):
     """user:password of the page."""
 
 
-class ServerState(Response):
+class Told(Response):
+    """An answer about progress. What is null or no number (NaN) says nothing, so the neutral value stands:
+    a job must not be given up because its bar cannot be read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_nothing(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if not _says_nothing(value)}
+
+
+def _says_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and not isfinite(value))
+
+
+class ServerState(Told):
     """What runs right now, whoever sent it."""
 
     job: str = ""
@@ -51,7 +68,7 @@ class ServerState(Response):
     """Somebody skipped a picture."""
 
 
-class ServerProgress(Response):
+class ServerProgress(Told):
     """GET /sdapi/v1/progress: the running job's bar; it knows no ids and may still show the previous job."""
 
     progress: float = 0.0
@@ -66,7 +83,7 @@ class ServerProgress(Response):
     """A remark."""
 
 
-class TaskProgress(Response):
+class TaskProgress(Told):
     """POST /internal/progress: the state of one job by its id."""
 
     active: bool = False

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,7 +284,11 @@ def test_loopback(url: str, loopback: bool) -> None:
     assert is_loopback(url) is loopback
 
 
-def test_verify_and_ca_are_passed_on(monkeypatch: pytest.MonkeyPatch, wire: responses.RequestsMock) -> None:
+def test_verify_and_ca_are_passed_on(
+    monkeypatch: pytest.MonkeyPatch, wire: responses.RequestsMock, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
     seen: list[Any] = []
     original = requests.Session.request
 
@@ -293,9 +298,9 @@ def test_verify_and_ca_are_passed_on(monkeypatch: pytest.MonkeyPatch, wire: resp
 
     monkeypatch.setattr(requests.Session, "request", spy)
     wire.get("https://gpu/x", json=[])
-    for verify in (True, False, "ca.pem"):
+    for verify in (True, False, str(bundle)):
         Transport("https://gpu", verify=verify).get("/x", list[int])
-    assert seen == [True, False, "ca.pem"]
+    assert seen == [True, False, str(bundle)]
 
 
 def test_plain_http_behind_https_is_explained() -> None:
