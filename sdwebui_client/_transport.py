@@ -294,7 +294,8 @@ class Transport:
             with response:
                 # One read of the whole: `response.content` would join 10 KB pieces.
                 content = response.raw.read(decode_content=True)
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # ValueError: http.client@3.11 takes a chunk's size without looking at its sign.
             raise translate(error, method, url) from error
         log.debug(
             "%s %s: %s, %d bytes, %.3f s",

@@ -227,6 +227,23 @@ def test_a_body_that_breaks_off(send_only: int) -> None:
             Transport(stub.url, retries=0).get("/x", list[int])
 
 
+def test_a_chunk_of_negative_size() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        transport = Transport(f"http://127.0.0.1:{server.getsockname()[1]}", retries=0)
+        with transport, pytest.raises(TransportError, match="broke"):
+            transport.raw("GET", "/x")
+        thread.join(5)
+
+
 def test_no_answer_at_all() -> None:
     with StubWebUI() as stub:
         stub.reads["/x"] = Reply(drop=True)
