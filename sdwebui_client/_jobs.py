@@ -116,6 +116,8 @@ class Job:
         self._exchange: _Exchange | None = None
         self._unsettled = False
         """The answer is lost and nobody knows yet what became of the job."""
+        self._went_first = False
+        """Where jobs have no ids: the server was idle when this one was sent, so what runs is this one."""
 
     def goes_by(self, task_id: str) -> bool:
         """Whether this is the job of that id: the one it was given, or the one it was sent again under."""
@@ -209,6 +211,8 @@ class Job:
         # Cleared before looking: a cancel that comes in between must still wake the wait.
         self._wake.clear()
         self._raise_if_cancelled()
+        if not self._watch.has_ids:
+            self._went_first = self._watch.is_idle()
         exchange = self._exchange = _Exchange(
             self._transport, self._path, encode_json(self.payload), self._wake
         )
@@ -289,6 +293,10 @@ class Job:
         """Stop our job: it must not go on drawing for nobody."""
         exchange = self._exchange
         if exchange is None or (exchange.over and not self._unsettled):
+            return
+        if not self._watch.has_ids and (exchange.over or not self._went_first):
+            # Without ids, what runs may be somebody else's.
+            log.warning("this server cannot tell jobs apart; %s may still be drawn there", self.task_id)
             return
         LettingGo(
             self._watch,

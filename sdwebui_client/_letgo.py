@@ -22,6 +22,8 @@ ASK_EVERY_S = 1.0
 class LettingGo:
     """Interrupts one job when it runs; a waiting one is interrupted as soon as it starts.
 
+    Where jobs have no ids the caller vouches that what runs is this one.
+
     Args:
         watch: Asks the server.
         task_id: The job's `force_task_id`.
@@ -52,13 +54,12 @@ class LettingGo:
                 state = self._step()
                 if self._answered is not None and not state.active:
                     break
-                # Without ids, what runs next may be somebody else's: one interrupt must do.
-                if self._answered is None and (state.queued or not state.known_by_id):
+                if self._answered is None and state.queued:
                     break
                 self._pause(ASK_EVERY_S)
         except WebUIError as error:
             log.warning("%s could not be interrupted: %s", self._task_id, error.message)
-        if not self._over and (self._answered is not None or self._watch.has_ids):
+        if not self._over:
             threading.Thread(target=self._later, name="sdwebui-reaper", daemon=True).start()
 
     @property

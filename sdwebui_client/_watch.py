@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ._transport import Transport
-from .errors import AuthError, NotFound
+from .errors import AuthError, NotFound, WebUIError
 from .progress import TaskState
 from .types.server import PendingTasks, ServerProgress, TaskProgress
 
@@ -91,6 +91,15 @@ class TaskWatch:
             return False
         pending = self._transport.get("/internal/pending-tasks", PendingTasks, retries=0, read_s=self._read_s)
         return task_id in pending.tasks
+
+    def is_idle(self) -> bool:
+        """Whether nothing runs; False when the server does not say."""
+        try:
+            state = self._server(with_picture=False).state
+        except WebUIError as error:
+            log.debug("cannot tell whether the server is idle: %s", error.message)
+            return False
+        return not state.job and state.job_count == 0
 
     def broken_off_by_others(self) -> bool:
         """Whether the job that just ended was interrupted or skipped by somebody.

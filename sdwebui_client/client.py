@@ -203,9 +203,8 @@ class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, Intern
         """Cancel our own jobs, from any thread; the call that waits for one raises `Cancelled`.
 
         A running job is interrupted, a waiting one as soon as it starts. Where the server knows no ids
-        (--nowebui, SD.Next) a job of ours counts as running when the server works on anything, so another
-        client's job may be hit
-        while ours waits.
+        (--nowebui, SD.Next) only a job that was sent while the server was idle is interrupted: of any other
+        nobody could tell whether it is the one that runs.
 
         Args:
             task_id: Only this job; None cancels every job of this client.

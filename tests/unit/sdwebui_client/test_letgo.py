@@ -245,9 +245,31 @@ def test_a_bar_that_is_no_number_is_no_movement(stub: StubWebUI) -> None:
         webui.txt2img(**FIELDS)
 
 
-def test_without_ids_a_half_made_picture_is_refused_too(stub: StubWebUI) -> None:
+def forget_ids(stub: StubWebUI) -> None:
+    """As a server started with --nowebui, and SD.Next."""
     stub.has_internal = False
     stub.reads = {path: reply for path, reply in stub.reads.items() if not path.startswith("/internal")}
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["the server was idle", "it worked for somebody else"])
+def test_without_ids_only_a_job_that_went_first_is_interrupted(stub: StubWebUI, busy: bool) -> None:
+    forget_ids(stub)
+    theirs = threading.Thread(target=stub.run, args=({"force_task_id": "theirs"},), daemon=True)
+    token = CancelToken()
+    with WebUI(stub.url) as webui:
+        webui.capabilities()
+        if busy:
+            theirs.start()
+            wait_for(lambda: stub.current == "theirs")
+        threading.Timer(0.2, token.cancel).start()
+        with pytest.raises(Cancelled):
+            webui.txt2img(**FIELDS, cancel=token)
+        assert (stub.interrupts > 0) is not busy
+    stub.hold.set()
+
+
+def test_without_ids_a_half_made_picture_is_refused_too(stub: StubWebUI) -> None:
+    forget_ids(stub)
 
     def interrupted(_: Any) -> Reply:
         stub.interrupted = True
