@@ -21,7 +21,7 @@ _SECRET_FIELD = re.compile(
     r"(?P<quote>['\"])(?:(?!(?P=quote)).)+(?P=quote)",
     re.IGNORECASE,
 )
-_BASE64 = re.compile(r"(?:data:image/[\w.+-]+;base64,)?[A-Za-z0-9+/]{200,}={0,2}")
+_BASE64 = re.compile(r"(?:data:image/[\w.+-]+;base64,)?[A-Za-z0-9+/]{100,}={0,2}")
 
 
 def redact(text: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sdwebui_client import GenerationResult, Txt2ImgRequest, UnexpectedResponse, WebUIError
@@ -84,11 +85,14 @@ def test_a_truncated_answer(cut: int) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(at=20, byte=92)
+@example(at=140, byte=92)
 @given(at=st.integers(0, 190_000), byte=st.integers(0, 255))
 def test_a_flipped_byte(at: int, byte: int) -> None:
     body = bytearray(json.dumps(GOOD).encode())
     body[at % len(body)] = byte
-    assert "iVBORw0" not in str(outcome(bytes(body)))
+    # A flipped byte may cut the picture's text anywhere; no piece of it that says anything is repeated.
+    assert not re.search(r"[A-Za-z0-9+/]{100}", str(outcome(bytes(body))))
 
 
 @given(kind=st.sampled_from([ServerProgress, TaskProgress]), value=WRONG)
