@@ -97,9 +97,9 @@ def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunRe
 
 
 def _facts(outcome: Outcome) -> RunFacts:
-    preset = outcome.blueprint.preset
+    preset, person = outcome.blueprint.preset, outcome.options.person
     return RunFacts(
-        title=f"Studio portraits of {outcome.options.name}",
+        title=f"Studio portraits of {person}" if person else "Studio portraits",
         webui=_webui_json(outcome.servers),
         photos=[
             {"file": verdict.file, "accepted": verdict.accepted, "reason": verdict.reason}

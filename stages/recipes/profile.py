@@ -41,7 +41,7 @@ class ProfileOptions:
     out_dir: Path
     preset: Preset
     name: str
-    """The person's, for the LoRA and the headings."""
+    """The run's, for the LoRA."""
     count: int | None
     """Portraits to deliver; None for every pose in every tone."""
     seed: int | None
@@ -58,6 +58,8 @@ class ProfileOptions:
     """"woman", "man", …: the word for the person in prompts; None = the preset's."""
     consent: str | None = None
     """The consent note that is kept in run.json."""
+    person: str | None = None
+    """The person's name in headings; None names nobody, as when `name` comes from a folder called photos."""
 
 
 @dataclass(frozen=True)

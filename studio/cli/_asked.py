@@ -73,5 +73,6 @@ def read_asked(given: dict[str, Any]) -> Asked:
             "pose_from": existing_file(given["pose_from"], "--pose-from") if given["pose_from"] else None,
             "explain": given["explain"],
             "subject": given["subject"],
+            "person": name if given["name"] is not None else None,
         },
     )
