@@ -15,8 +15,9 @@ from .report import flatten_to_rgb
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_CELL_W, _CELL_H, _GAP, _CAPTION, _HEAD = 360, 540, 28, 62, 96
+_CELL_W, _CELL_H, _GAP, _CAPTION, _HEAD = 440, 660, 28, 72, 104
 _MAX_COLUMNS = 5
+_NO_NAME = "Studio portraits"
 _PAPER, _INK, _SOFT = (246, 245, 242), (29, 31, 35), (106, 110, 118)
 _WARN, _WARN_INK = (255, 207, 51), (34, 26, 0)
 
@@ -37,7 +38,8 @@ def contact_sheet(entries: Sequence[SheetEntry], *, title: str, sandbox: bool) -
 
     Args:
         entries: At least one, in the order of delivery.
-        title: Heading.
+        title: Heading. One with letters that Pillow's own font lacks (all but ASCII) becomes "Studio
+            portraits": a row of empty boxes names nobody.
         sandbox: Whether to say SANDBOX across the top.
 
     Returns:
@@ -71,16 +73,30 @@ def _heading(draw: Any, title: str, sandbox: bool, width: int) -> None:
     if sandbox:
         draw.rectangle((0, 0, width, 30), fill=_WARN)
         text = "SANDBOX   put together from the photos by the built-in stand-in, not drawn by a model"
-        draw.text((_GAP, 15), text, fill=_WARN_INK, font=_font(15), anchor="lm")
-    draw.text((_GAP, 64), title, fill=_INK, font=_font(28), anchor="lm")
+        draw.text((_GAP, 15), text, fill=_WARN_INK, font=_fitting(text, 15, width), anchor="lm")
+    shown = title if _can_draw(title) else _NO_NAME
+    draw.text((_GAP, 68), shown, fill=_INK, font=_fitting(shown, 32, width), anchor="lm")
 
 
 def _cell(sheet: Image, draw: Any, entry: SheetEntry, x: int, y: int) -> None:
     picture = flatten_to_rgb(entry.picture.open(), max(_CELL_W, _CELL_H))
     picture.thumbnail((_CELL_W, _CELL_H))
     sheet.paste(picture, (x + (_CELL_W - picture.width) // 2, y + (_CELL_H - picture.height)))
-    draw.text((x, y + _CELL_H + 22), entry.title, fill=_INK, font=_font(20), anchor="lm")
-    draw.text((x, y + _CELL_H + 46), entry.detail, fill=_SOFT, font=_font(16), anchor="lm")
+    draw.text((x, y + _CELL_H + 26), entry.title, fill=_INK, font=_font(23), anchor="lm")
+    draw.text((x, y + _CELL_H + 53), entry.detail, fill=_SOFT, font=_font(18), anchor="lm")
+
+
+def _fitting(text: str, size: int, width: int) -> Any:
+    """The font, as much smaller as the text needs to stay on the sheet."""
+    length = _font(size).getlength(text)
+    return _font(min(size, max(8, int(size * (width - 2 * _GAP) / max(1.0, length)))))
+
+
+def _can_draw(text: str) -> bool:
+    """Whether the font has every letter: one it lacks looks like one that no font has."""
+    font = _font(16)
+    lacking = bytes(font.getmask("\uffff"))
+    return all(bytes(font.getmask(letter)) != lacking for letter in set(text) if not letter.isspace())
 
 
 def _font(size: int) -> Any:

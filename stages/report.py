@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 THUMB_PX = 360
 """Longest side of a small picture in the page."""
+STAGE_PX = 640
+"""Longest side of a stage's picture: it is enlarged and compared with the stage before it."""
 LARGE_PX = 1000
 """Longest side of a finished portrait in the page."""
 
@@ -42,6 +44,7 @@ class EffectView:
 
     name: str
     status: str
+    """ran | unverified | missing."""
     evidence: str
 
 
@@ -55,6 +58,16 @@ class StageView:
     settings: tuple[tuple[str, str], ...]
     effects: tuple[EffectView, ...]
 
+    @property
+    def seen(self) -> int:
+        """How many effects were seen to have run."""
+        return sum(effect.status == "ran" for effect in self.effects)
+
+    @property
+    def unseen(self) -> int:
+        """How many the server gave no sign of, or that did not run."""
+        return len(self.effects) - self.seen
+
 
 @dataclass(frozen=True)
 class CandidateView:
@@ -67,6 +80,8 @@ class CandidateView:
     seed: int
     chosen: bool
     note: str
+    refused: bool = False
+    """Good for nothing; False also for one that was good and not needed."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from .engine import Engine, Outcome
 from .lib._optional import require
 from .report import (
     LARGE_PX,
+    STAGE_PX,
+    THUMB_PX,
     CandidateView,
     EffectView,
     PhotoView,
@@ -32,7 +34,10 @@ _TITLES = {
     "upscale": "upscale: enlarged",
     "finish": "finish: graded",
 }
-_PHOTO_PX = 220
+_PHOTO_PX = 320
+_SHORT = 40
+_FEW = 24
+"""Up to so many portraits the page has room for larger pictures of the stages."""
 
 Thumb = Callable[[str, int], str]
 
@@ -60,23 +65,24 @@ def report_view(
     """
     made: dict[tuple[str, int], str] = {}
 
-    def thumb(sha256: str, longest_px: int = 360) -> str:
+    def thumb(sha256: str, longest_px: int = THUMB_PX) -> str:
         if (sha256, longest_px) not in made:
             picture = EncodedImage(engine.store.get(sha256))
             made[sha256, longest_px] = thumbnail(picture.open(), longest_px)
         return made[sha256, longest_px]
 
-    nearest = thumbnail(photos.best.open(), 360) if photos.accepted else None
+    stage_px = STAGE_PX if len(delivered) <= _FEW else THUMB_PX
+    nearest = thumbnail(photos.best.open(), STAGE_PX) if photos.accepted else None
     return ReportView(
         title=facts.title,
         sandbox=facts.sandbox,
         facts=_facts(facts, photos, session, delivered),
         min_likeness=facts.min_likeness,
         photos=_photos(photos),
-        portraits=tuple(_portrait(entry, thumb, nearest, titles) for entry in delivered),
+        portraits=tuple(_portrait(entry, thumb, nearest, titles, stage_px) for entry in delivered),
         poses=_poses(session, delivered, thumb, skeletons, titles),
         rejected=tuple(
-            RejectedView(shot.shot, thumb(shot.sha256, 360), shot.score.likeness, shot.refused)
+            RejectedView(shot.shot, thumb(shot.sha256, THUMB_PX), shot.score.likeness, shot.refused)
             for shot in session.finished
             if shot.refused is not None
         ),
@@ -93,6 +99,7 @@ def _facts(
     kind = "sandbox playing " if facts.sandbox else ""
     return (
         ("Delivered", f"{len(delivered)} of {len(delivered) + len(session.unfilled)} portraits"),
+        *_likeness_fact(delivered),
         ("Drawn first", f"{drawn} pictures"),
         ("Photos used", f"{len(photos.accepted)} of {len(photos.photos)}"),
         ("LoRA", f"{lora.name} ({lora.trainer})"),
@@ -100,6 +107,13 @@ def _facts(
         ("Preset", facts.preset_name),
         ("Seed", str(facts.seed)),
     )
+
+
+def _likeness_fact(delivered: Sequence[Delivery]) -> tuple[tuple[str, str], ...]:
+    if not delivered:
+        return ()
+    lowest, highest = (f"{pick(entry.shot.score.likeness for entry in delivered):.3f}" for pick in (min, max))
+    return (("Likeness", lowest if lowest == highest else f"{lowest} to {highest}"),)
 
 
 def _notes(session: Session) -> tuple[str, ...]:
@@ -133,18 +147,20 @@ def _refused_thumb(photos: PhotoSet, verdict: Any) -> str | None:
         return None
 
 
-def _portrait(entry: Delivery, thumb: Thumb, nearest: str | None, titles: Mapping[str, str]) -> PortraitView:
+def _portrait(
+    entry: Delivery, thumb: Thumb, nearest: str | None, titles: Mapping[str, str], stage_px: int
+) -> PortraitView:
     shot, last = entry.shot, entry.shot.steps[-1]
     return PortraitView(
         file=entry.file,
-        title=f"{titles.get(shot.pose, shot.pose)}, {titles.get(shot.tone, shot.tone)}",
+        title=f"{titles.get(shot.pose, shot.pose)}, {titles.get(shot.tone, shot.tone).lower()}",
         thumb=thumb(shot.sha256, LARGE_PX),
         size=_size(last),
         likeness=shot.score.likeness,
-        seen=f"a sharp face ({shot.score.sharpness:.0f}), {shot.score.distance:.3f} away from the photos",
+        seen=f"distance {shot.score.distance:.3f} from the photos, a sharp face ({shot.score.sharpness:.0f})",
         seed=shot.candidate.seed,
         nearest_photo=nearest,
-        stages=tuple(_stage(step, thumb) for step in shot.steps),
+        stages=tuple(_stage(step, thumb, stage_px) for step in shot.steps),
     )
 
 
@@ -152,11 +168,11 @@ def _size(step: Outcome) -> str:
     return f"{step.payload['width']} × {step.payload['height']}"
 
 
-def _stage(step: Outcome, thumb: Thumb) -> StageView:
+def _stage(step: Outcome, thumb: Thumb, longest_px: int) -> StageView:
     name = step.call.stage
     return StageView(
         title=_TITLES.get(name, name),
-        thumb=thumb(step.sha256, 360),
+        thumb=thumb(step.sha256, longest_px),
         size=_size(step),
         settings=_settings(step),
         effects=tuple(
@@ -180,10 +196,16 @@ def _settings(step: Outcome) -> tuple[tuple[str, str], ...]:
 
 
 def _text(value: Any) -> str:
+    """A value as lines: a unit's short fields on one, its prompts on their own, a blank one between units."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_text(item)}" for name, item in value.items() if item not in (None, ""))
+        fields = [
+            (name.replace("_", " "), _text(item)) for name, item in value.items() if item not in (None, "")
+        ]
+        short = ", ".join(f"{name} {text}" for name, text in fields if len(text) <= _SHORT)
+        return "\n".join([short, *(f"{name}: {text}" for name, text in fields if len(text) > _SHORT)])
     if isinstance(value, (list, tuple)):
-        return " · ".join(_text(item) for item in value)
+        between = "\n\n" if any(isinstance(item, Mapping) for item in value) else ", "
+        return between.join(_text(item) for item in value)
     return str(value)
 
 
@@ -198,7 +220,7 @@ def _poses(
     tried = {shot.candidate.shot for shot in session.finished}
     views = []
     for pose, shots in session.candidates.items():
-        skeleton = thumbnail(skeletons[pose].open(), 360) if pose in skeletons else None
+        skeleton = thumbnail(skeletons[pose].open(), THUMB_PX) if pose in skeletons else None
         candidates = tuple(_candidate(shot, thumb, used=used, tried=tried) for shot in shots)
         views.append(PoseView(titles.get(pose, pose), skeleton, candidates))
     return tuple(views)
@@ -213,10 +235,11 @@ def _candidate(shot: Candidate, thumb: Thumb, *, used: set[str], tried: set[str]
         note = "went on, and was not delivered" if shot.shot in tried else "another was better"
     return CandidateView(
         shot=shot.shot,
-        thumb=thumb(shot.drawn.sha256, 360),
+        thumb=thumb(shot.drawn.sha256, THUMB_PX),
         likeness=shot.score.likeness,
         distance=shot.score.distance,
         seed=shot.seed,
         chosen=shot.shot in used,
         note=note,
+        refused=shot.refused is not None,
     )

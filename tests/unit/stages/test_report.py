@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -97,4 +98,43 @@ def test_a_contact_sheet_has_room_for_all(number: int) -> None:
     navy = sum(
         image.getpixel((x, y))[2] > 100 > image.getpixel((x, y))[0] + 60 for x in columns for y in rows
     )  # type: ignore[index,operator]
-    assert abs(navy * 16 - number * 360 * 540) < number * 360 * 540 * 0.05
+    assert abs(navy * 16 - number * 440 * 660) < number * 440 * 660 * 0.05
+
+
+def test_a_sheet_names_nobody_in_letters_its_font_lacks() -> None:
+    entries = [
+        SheetEntry(EncodedImage.from_pil(Image.new("RGB", (20, 30))), "01  Front, cool", "likeness 0.9")
+    ]
+    plain = contact_sheet(entries, title="Studio portraits", sandbox=False)
+    assert contact_sheet(entries, title="Studio portraits of 지민", sandbox=False) == plain
+    assert contact_sheet(entries, title="Studio portraits of Alice", sandbox=False) != plain
+
+
+def test_a_long_title_stays_on_the_sheet() -> None:
+    entries = [
+        SheetEntry(EncodedImage.from_pil(Image.new("RGB", (20, 30))), "01  Front, cool", "likeness 0.9")
+    ]
+    sheet = Image.open(
+        BytesIO(contact_sheet(entries, title="Studio portraits of " + "w" * 64, sandbox=False))
+    )
+    right_edge = sheet.convert("L").crop((sheet.width - 20, 0, sheet.width, 100))
+    assert right_edge.getextrema()[0] > 200  # paper only
+
+
+def test_what_was_refused_says_so_and_why() -> None:
+    view = _view()
+    spare = CandidateView("front-2", PIXEL, 0.9, 0.2, 2, False, "another was better")
+    refused = CandidateView("front-3", PIXEL, 0.2, 0.7, 3, False, "too far below", refused=True)
+    html = render_report(replace(view, rejected=(), poses=(PoseView("Front", None, (spare, refused)),)))
+    assert html.count('class="badge bad">refused') == 1
+    assert (
+        html.index("another was better")
+        < html.index('class="badge bad">refused')
+        < html.index("too far below")
+    )
+
+
+def test_a_stage_counts_what_was_seen_to_run() -> None:
+    effects = tuple(EffectView(name, status, "") for name, status in (("a", "ran"), ("b", "unverified")))
+    stage = StageView("txt2img", PIXEL, "1 × 1", (), effects)
+    assert (stage.seen, stage.unseen) == (1, 1)
