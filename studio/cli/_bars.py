@@ -64,8 +64,9 @@ class LiveBars:
 
         narrow = console.width < NARROW
         self._progress: RichProgress = Progress(
-            TextColumn("{task.description}", table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis")),
-            BarColumn(bar_width=12 if narrow else 30),
+            # Names of shots are longer than notes: `three_quarter_left-1-cool: upscale` fits in 100 columns.
+            TextColumn("{task.description}", table_column=Column(ratio=3, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=12 if narrow else 22),
             TaskProgressColumn(),
             TextColumn(
                 "{task.fields[note]}",

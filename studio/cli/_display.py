@@ -192,7 +192,7 @@ def photo_table(photos: list[ev.PhotoChecked]) -> Table:
 
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("photo", overflow="fold")
-    table.add_column("")
+    table.add_column("verdict")
     table.add_column("why", overflow="fold", ratio=1)
     for photo in photos:
         verdict = "[green]accepted[/]" if photo.accepted else "[red]refused[/]"

@@ -39,7 +39,7 @@ def list_(as_json: bool) -> None:
     from rich.text import Text
 
     table = Table(show_edge=False, pad_edge=False)
-    for title in ("name", "for", "title"):
+    for title in ("name", "family", "title"):
         table.add_column(title, overflow="fold")
     for preset in found:
         table.add_row(*(Text(cell) for cell in (preset.name, preset.family, preset.title)))
