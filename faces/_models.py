@@ -83,7 +83,7 @@ def _centerface() -> Any:
 
 
 def centerface() -> Any:
-    """The CenterFace network, loaded once for the process. Not reentrant: the caller holds a lock around a
-    forward."""
+    """The CenterFace network, loaded once for the process.
+    Not reentrant: the caller holds a lock around a forward."""
     with _loading:
         return _centerface()

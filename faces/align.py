@@ -43,8 +43,8 @@ def crop_upright(
     scale = math.hypot(matrix[0][0], matrix[1][0])
     transform = np.array(matrix, np.float64)
     if scale < 0.5:
-        # warpAffine looks at four neighbours only; beyond a halving it would skip pixels and make sharp
-        # edges ragged.
+        # warpAffine looks at four neighbours only;
+        # beyond a halving it would skip pixels and make sharp edges ragged.
         height, width = pixels.shape[:2]
         small = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)

@@ -35,8 +35,8 @@ _forward = threading.Lock()
 def embed(image: ImageLike, face: Face) -> Embedding:
     """Describe a face by dlib's 128-d embedding.
 
-    The face is cut out upright first, so a tilted head costs no likeness, then aligned by dlib's 5-point
-    predictor.
+    The face is cut out upright first, so a tilted head costs no likeness,
+    then aligned by dlib's 5-point predictor.
 
     Args:
         image: The picture the face was found in.
@@ -61,8 +61,8 @@ def embed(image: ImageLike, face: Face) -> Embedding:
 
 
 def distance(a: Embedding, b: Embedding) -> float:
-    """Euclidean distance of two embeddings: 0 for the same picture, below about 0.5 for one person, 0.6
-    the boundary.
+    """Euclidean distance of two embeddings:
+    0 for the same picture, below about 0.5 for one person, 0.6 the boundary.
 
     Raises:
         ValueError: The two are not of one length.

@@ -22,8 +22,8 @@ _SCALE = 6.0
 _FLAT = 0.004
 """Contrast below which there is nothing to measure: a grey level."""
 _NOSE_DEPTH = 0.6
-"""How far the tip of the nose stands out before the line through the eyes, in eye distances: a rough human
-average."""
+"""How far the tip of the nose stands out before the line through the eyes,
+in eye distances: a rough human average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Quality:
     """Height of the face's box in the picture, pixels."""
 
     yaw: float
-    """Estimate of how far the head is turned, degrees, -90..90; positive towards the picture's right. Good
-    to about 10."""
+    """Estimate of how far the head is turned, degrees, -90..90;
+    positive towards the picture's right. Good to about 10."""
 
     roll: float
     """Tilt of the head, degrees; positive when the right eye is lower."""
@@ -110,8 +110,8 @@ def estimate_yaw(face: Face) -> float:
     middle_x, middle_y = face.eye_center
     nose_x, nose_y = face.landmarks[2]
     along = ((nose_x - middle_x) * (bx - ax) + (nose_y - middle_y) * (by - ay)) / length
-    # The middle of the face itself leans when the camera stands to the side: measure from between eyes and
-    # mouth.
+    # The middle of the face itself leans when the camera stands to the side:
+    # measure from between eyes and mouth.
     mouth_x, mouth_y = face.mouth_center
     lean = ((mouth_x - middle_x) * (bx - ax) + (mouth_y - middle_y) * (by - ay)) / length
     return math.degrees(math.atan((along - lean / 2) / length / _NOSE_DEPTH))

@@ -1,5 +1,5 @@
-"""Text for pictures: prompts, poses, tones, outfits, backdrops and LoRA mixes as data; rendering, linting,
-skeletons.
+"""Text for pictures: prompts, poses, tones, outfits, backdrops and LoRA mixes as data;
+rendering, linting, skeletons.
 
 No network and no pixels but the pose skeletons.
 

@@ -219,8 +219,8 @@ def _peak_mib() -> float:
 
 
 def measure(rounds: int, portraits: int) -> dict[str, Cost]:
-    """Return the median cost of each contender; rounds are interleaved so that a noisy moment hits all of
-    them."""
+    """Return the median cost of each contender;
+    rounds are interleaved so that a noisy moment hits all of them."""
     command = [sys.executable, str(Path(__file__).resolve())]
     with subprocess.Popen([*command, "--serve"], stdout=subprocess.PIPE, text=True, cwd=ROOT) as stub:
         try:

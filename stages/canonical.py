@@ -24,8 +24,8 @@ def sha256_hex(data: bytes) -> str:
 
 
 def draw_number(*parts: str | int) -> int:
-    """A 32-bit number that is always the same for the same parts: how a shot's seed follows from the
-    run's."""
+    """A 32-bit number that is always the same for the same parts:
+    how a shot's seed follows from the run's."""
     text = "|".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:4], "big")
 

@@ -125,8 +125,8 @@ class Folder:
         self.write("contact-sheet.jpg", contact_sheet(entries, title=facts.title, sandbox=facts.sandbox))
 
     def take_away_old(self, work: Path) -> None:
-        """Remove what an earlier run of the recipe made here and this one did not, and note what this one
-        made."""
+        """Remove what an earlier run of the recipe made here and this one did not,
+        and note what this one made."""
         note = work / _MADE
         for name in _made_before(note):
             path = self._out / name

@@ -36,8 +36,8 @@ class Session:
 
     @property
     def best_likeness(self) -> float | None:
-        """Highest likeness of a finished picture, or of a candidate when none was finished; None without a
-        face."""
+        """Highest likeness of a finished picture,
+        or of a candidate when none was finished; None without a face."""
         scores = [shot.score for shot in self.finished]
         scores = scores or [shot.score for shots in self.candidates.values() for shot in shots]
         return max((score.likeness for score in scores if score.has_face), default=None)

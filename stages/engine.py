@@ -152,8 +152,8 @@ class Engine:
     def _on_server(
         self, call: StageCall, servers: ServerSet, webui: WebUI, generate: GenerateOn
     ) -> tuple[Made, dict[str, Any], float]:
-        """The result, the identity of the server that made it, and the seconds it took without waiting for a
-        server."""
+        """The result, the identity of the server that made it,
+        and the seconds it took without waiting for a server."""
         self._may_go_on()
         started = time.monotonic()
         identity = servers.identity_of(webui)

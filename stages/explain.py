@@ -23,8 +23,8 @@ class LastRun:
             folder.mkdir(parents=True, exist_ok=True)
 
     def recall(self, shot: str, stage: str) -> dict[str, Any] | None:
-        """The material of last time; None when there was none (or its note is damaged, which only costs the
-        explanation)."""
+        """The material of last time;
+        None when there was none (or its note is damaged, which only costs the explanation)."""
         try:
             value = json.loads(self._path(shot, stage).read_text("utf-8"))
         except (OSError, ValueError):

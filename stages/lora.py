@@ -50,8 +50,8 @@ class PersonLora:
 
 
 def slug(text: str) -> str:
-    """A name as a file may be called: ASCII letters, digits, `-` and `_`; a hash stands for what is left
-    out."""
+    """A name as a file may be called: ASCII letters, digits, `-` and `_`;
+    a hash stands for what is left out."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:40]
     if plain == text:
         return plain
@@ -96,8 +96,7 @@ def train(
         photos: The accepted photos.
         preset: Its `train` block.
         name: The person's; the LoRA is called after it and after what it was made of, so that another set
-            of photos
-            never has to overwrite a published file.
+            of photos never has to overwrite a published file.
         work: Where dataset and file are put together.
         backend: Name of the trainer.
 
@@ -247,6 +246,6 @@ def lora_metadata(caps: Capabilities, name: str) -> Mapping[str, Any] | None:
 
 
 def lora_identity(name: str, metadata: Mapping[str, Any] | None) -> str:
-    """A hash that changes when another file takes the name: trainers write times and hashes into the
-    metadata."""
+    """A hash that changes when another file takes the name:
+    trainers write times and hashes into the metadata."""
     return digest({"name": name, "metadata": dict(metadata or {})})

@@ -168,8 +168,8 @@ def _maker(
 
 
 def stand_in(size: tuple[int, int]) -> EncodedImage:
-    """A PNG that is only a header: enough where nobody decodes the picture, as when a request is worked
-    out."""
+    """A PNG that is only a header:
+    enough where nobody decodes the picture, as when a request is worked out."""
     header = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return EncodedImage(b"\x89PNG\r\n\x1a\n" + chunk)

@@ -80,8 +80,7 @@ def reproduce(
 
     Raises:
         ProvenanceError: The sidecar is missing, damaged or of another version, a stage's code has changed,
-            or a picture
-            that went in is gone.
+            or a picture that went in is gone.
         WebUIError: The server.
     """
     content = read_sidecar(picture)

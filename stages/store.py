@@ -4,9 +4,9 @@
     DIR/records/12/1234….json   one finished stage: its key's parts, its outputs' hashes, its small results
     DIR/tmp/                    unfinished writes; emptied when the store is opened
 
-A record is written after its blobs and by rename, so a process killed at any moment leaves either a whole
-record or none. Whatever is read is hashed again: a damaged blob or record counts as absent and is made
-anew.
+A record is written after its blobs and by rename, so a process killed at
+any moment leaves either a whole record or none. Whatever is read is
+hashed again: a damaged blob or record counts as absent and is made anew.
 """
 
 from __future__ import annotations

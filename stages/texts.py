@@ -1,5 +1,5 @@
-"""Prompts of every stage: the preset's templates filled with the prompt library's words and the person's
-LoRA."""
+"""Prompts of every stage: the preset's templates filled
+with the prompt library's words and the person's LoRA."""
 
 from __future__ import annotations
 

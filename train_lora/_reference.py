@@ -66,8 +66,8 @@ def make_reference(photos: Sequence[Photo]) -> Reference:
 def suitability(photo: Photo) -> float:
     """How good a reference a photo makes: its quality less what the crop would have to make up.
 
-    Hair cut off above counts `_TOP_PENALTY` times: shoulders can be drawn out of the picture, a flat head
-    cannot.
+    Hair cut off above counts `_TOP_PENALTY` times:
+    shoulders can be drawn out of the picture, a flat head cannot.
     """
     left, top, right, bottom = _outside(photo)
     return photo.quality.overall - _TOP_PENALTY * top - left - right - bottom

@@ -43,8 +43,8 @@ class LoraArtifact:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Rank, alpha, steps, …, as the file's metadata gives them."""
     photos: frozenset[str] = frozenset()
-    """Marks of the photos it was made of; two LoRAs that share one are of the same person. Empty when
-    unknown."""
+    """Marks of the photos it was made of;
+    two LoRAs that share one are of the same person. Empty when unknown."""
 
 
 def read_artifact(path: Path) -> LoraArtifact:

@@ -1,7 +1,7 @@
 """Accepted photos become training data: upright, face-centred pictures with captions.
 
-Everything is written into a temporary folder that is renamed when it is complete, so a dataset is whole or
-not there.
+Everything is written into a temporary folder that is renamed when it is complete,
+so a dataset is whole or not there.
 """
 
 from __future__ import annotations

@@ -241,8 +241,8 @@ def _eight_bit_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Colours as sRGB; phones save Display P3. A profile that does not fit the pixels is left aside, as
-    browsers do."""
+    """Colours as sRGB; phones save Display P3.
+    A profile that does not fit the pixels is left aside, as browsers do."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space.strip() != "RGB":

@@ -54,8 +54,8 @@ class PhotoLimits:
     """Turn of the head above which a photo is not used, degrees."""
 
     min_edge_room: float = 0.2
-    """Room between eyes, nose or mouth and the picture's edge below which the face is cut off, in eye
-    distances."""
+    """Room between eyes, nose or mouth and the picture's edge
+    below which the face is cut off, in eye distances."""
 
     near_duplicate_bits: int = 6
     """Differing bits (of 64) of the perceptual hash up to which two pictures are the same one."""

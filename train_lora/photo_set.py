@@ -82,8 +82,8 @@ class Photo:
         return printable_name(self.path)
 
     def open(self) -> Image.Image:
-        """Decode the photo: upright, sRGB, without metadata, at most `PhotoLimits.working_px` on the
-        longer side.
+        """Decode the photo: upright, sRGB, without metadata,
+        at most `PhotoLimits.working_px` on the longer side.
 
         Raises:
             PhotosError: The file has changed or gone since it was checked.

@@ -114,8 +114,8 @@ def _put(artifact: LoraArtifact, target: Path) -> bool:
 
 
 def _same_name(folder: Path, name: str) -> list[Path]:
-    """LoRA files a server would call by this name: it looks into subfolders too, and some disks ignore
-    case."""
+    """LoRA files a server would call by this name:
+    it looks into subfolders too, and some disks ignore case."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -154,8 +154,8 @@ def _copy(artifact: LoraArtifact, target: Path, *, replaces: bool) -> None:
 
 
 def _rename_new(part: Path, target: Path) -> None:
-    """Give the finished file its name, unless somebody took the name meanwhile: a link, unlike a rename,
-    never replaces."""
+    """Give the finished file its name, unless somebody took the name meanwhile:
+    a link, unlike a rename, never replaces."""
     try:
         os.link(part, target)
     except FileExistsError as error:

@@ -1,5 +1,5 @@
-"""What the three stages that draw have in common: from resolved parameters to a request, from an answer to
-`Made`."""
+"""What the three stages that draw have in common:
+from resolved parameters to a request, from an answer to `Made`."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ def score_picture(picture: EncodedImage, person: Person) -> Score:
     if likeness.face is None or likeness.distance is None:
         return Score(likeness=0.0, distance=None, sharpness=None, face_px=None, box=None)
     quality = measure_quality(image, likeness.face)
-    # Rounded: the numbers are written to files that must be the same on every run, and no decision hangs on
-    # more.
+    # Rounded: the numbers are written to files that must be the same on every run,
+    # and no decision hangs on more.
     return Score(
         likeness=round(float(likeness.score), 4),
         distance=round(float(likeness.distance), 4),

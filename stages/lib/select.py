@@ -29,8 +29,8 @@ class Slot:
 def plan_slots(
     poses: Sequence[str], tones: Sequence[str], *, keep: int, count: int | None
 ) -> tuple[Slot, ...]:
-    """The portraits wanted, in order: every pose in every tone with its best candidate, then with the
-    second best, …
+    """The portraits wanted, in order:
+    every pose in every tone with its best candidate, then with the second best, …
 
     Args:
         poses: At least one.

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 SIZE_MIN_PX = 64
 SIZE_MAX_PX = 2048
-"""Largest side drawn at once. Forge eats all memory and is killed by a careless width, so the bound is ours
-to keep."""
+"""Largest side drawn at once.
+Forge eats all memory and is killed by a careless width, so the bound is ours to keep."""
 UPSCALED_MAX_PX = 8192
 """Largest side after the upscale: the maximum of Ultimate SD Upscale's own size fields."""
 

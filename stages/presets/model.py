@@ -156,8 +156,8 @@ class Preset(PresetModel):
 
 
 def _check_stage_order(order: Sequence[str]) -> None:
-    """Raise ValueError unless the stages are the recipe's, each at most once and in its order, beginning with
-    txt2img."""
+    """Raise ValueError unless the stages are the recipe's,
+    each at most once and in its order, beginning with txt2img."""
     known = list(STAGE_TYPES)
     if "txt2img" not in order:
         raise ValueError("stages: there is no stage of type txt2img, so nothing would be drawn")

@@ -31,11 +31,11 @@ class Sampling(PresetModel):
     """Sampling steps, 1–150. More = cleaner and slower; little changes above 35. In img2img about steps x
     denoising are run."""
     cfg_scale: CfgScale = 6.5
-    """How strictly the prompt is followed, 0–30. 1 = not guided at all; SD 1.5 likes 5–7.5, SDXL 4–6; higher
-    burns skin."""
+    """How strictly the prompt is followed, 0–30. 1 = not guided at all;
+    SD 1.5 likes 5–7.5, SDXL 4–6; higher burns skin."""
     sampler_name: Name = "DPM++ 2M"
-    """Sampler, spelt as the server lists it. An unknown one would silently become another, so it is checked
-    first."""
+    """Sampler, spelt as the server lists it.
+    An unknown one would silently become another, so it is checked first."""
     scheduler: Name = "Karras"
     """Noise schedule, a field of its own since A1111 1.9. `Automatic` = what the sampler prefers."""
 
@@ -61,8 +61,8 @@ class Img2ImgParams(Sampling):
     type: Literal["img2img"]
     """Always `img2img`."""
     denoising_strength: Fraction = 0.3
-    """How much is painted anew, 0–1. 0 = nothing; 0.3 changes light and texture and keeps the face; above 0.5
-    another person."""
+    """How much is painted anew, 0–1. 0 = nothing;
+    0.3 changes light and texture and keeps the face; above 0.5 another person."""
     controlnet: ControlNetParams | None = None
     """ControlNet of this stage; without a control map it looks at the picture itself. null = none."""
     adetailer: ADetailerParams | None = None
@@ -95,8 +95,8 @@ class UpscaleParams(Sampling):
     redraw_mode: RedrawMode = "linear"
     """Order of the tiles: row by row, like a chess board, or none (only enlarge)."""
     seams_fix: SeamsFix = "none"
-    """A second pass along the seams. `none` is enough at denoising 0.1; `half_tile_intersections` is the
-    thorough one."""
+    """A second pass along the seams. `none` is enough at denoising 0.1;
+    `half_tile_intersections` is the thorough one."""
     seams_fix_width: Annotated[int, Field(ge=0, le=128)] = 64
     """Width of the mended band in px, 0–128; only `band_pass` uses it."""
     seams_fix_denoise: Fraction = 0.35

@@ -25,11 +25,11 @@ class ControlNetParams(PresetModel):
     """One ControlNet unit. Write `controlnet: null` in a child preset to switch it off."""
 
     model: Name
-    """Model name as in the server's list, without the `[hash]`: the client finds the exact spelling. No
-    neutral value."""
+    """Model name as in the server's list, without the `[hash]`:
+    the client finds the exact spelling. No neutral value."""
     module: Name = "none"
-    """Preprocessor. `none` = the picture is already a control map (our pose skeletons are); `tile_resample`
-    for the upscale."""
+    """Preprocessor. `none` = the picture is already a control map (our pose skeletons are);
+    `tile_resample` for the upscale."""
     weight: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0
     """How strongly the control map steers, 0–2. 0 = no effect, 1 = as trained; above 1.3 pictures get stiff.
     """
@@ -41,8 +41,8 @@ class ControlNetParams(PresetModel):
     control_mode: ControlMode = "Balanced"
     """Who wins when prompt and control map disagree. `Balanced` = neither. reForge ignores this field."""
     resize_mode: ResizeMode = "Crop and Resize"
-    """How the control map is fitted when its shape differs from the picture's. Ours have the same shape, so
-    nothing changes."""
+    """How the control map is fitted when its shape differs from the picture's.
+    Ours have the same shape, so nothing changes."""
     pixel_perfect: bool = False
     """Whether the server chooses the preprocessor's resolution. No effect with module `none`."""
     processor_res: ProcessorPixels = -1
@@ -77,13 +77,13 @@ class ADetailerUnitParams(PresetModel):
     mask_blur: Annotated[int, Field(ge=0, le=64)] = 4
     """Blur of the mask's edge in px, 0–64. 0 = a hard edge that can be seen."""
     inpaint_padding: Annotated[int, Field(ge=0, le=256)] = 32
-    """Surroundings painted along with the find, in px, 0–256. More = fits in better, fewer pixels for the
-    face."""
+    """Surroundings painted along with the find, in px, 0–256.
+    More = fits in better, fewer pixels for the face."""
     dilate_erode: Annotated[int, Field(ge=-128, le=128)] = 4
     """Grow (+) or shrink (-) the mask, px. 0 = the detector's own outline."""
     mask_min_ratio: Fraction = 0.0
-    """Smallest find, as a fraction of the picture's area. 0 = any size; raise it to ignore faces in the
-    background."""
+    """Smallest find, as a fraction of the picture's area.
+    0 = any size; raise it to ignore faces in the background."""
     mask_max_ratio: Fraction = 1.0
     """Largest find, as a fraction of the picture's area. 1 = any size."""
     mask_k: Annotated[int, Field(ge=0, le=10)] = 0

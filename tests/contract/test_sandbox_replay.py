@@ -1,7 +1,7 @@
 """The sandbox answers each recorded request as the real server did.
 
-`DEVIATIONS` lists what it does otherwise, each with its reason. An entry that is no longer needed fails the
-test.
+`DEVIATIONS` lists what it does otherwise, each with its reason.
+An entry that is no longer needed fails the test.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def picture(width: int = SIZE, height: int = SIZE) -> EncodedImage:
 
 @contextmanager
 def outdated(webui: WebUI, **changes: Any) -> Iterator[None]:
-    """Let the client believe in a catalogue that the server does not have: an answer must then give it
-    away."""
+    """Let the client believe in a catalogue that the server does not have:
+    an answer must then give it away."""
     caps = webui.capabilities(refresh=True)
     webui._capabilities = dataclasses.replace(caps, **changes)
     try:

@@ -1,5 +1,5 @@
-"""A real WebUI at SDWEBUI_URL (credentials in SDWEBUI_USERNAME and SDWEBUI_PASSWORD): `pytest -m live
-tests/live`."""
+"""A real WebUI at SDWEBUI_URL (credentials in SDWEBUI_USERNAME and SDWEBUI_PASSWORD):
+`pytest -m live tests/live`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The client against the sandbox: the same calls on each flavour, and what it does when the server
-misbehaves."""
+"""The client against the sandbox:
+the same calls on each flavour, and what it does when the server misbehaves."""
 
 from __future__ import annotations
 

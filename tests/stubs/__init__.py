@@ -1,2 +1,2 @@
-"""Small stand-ins for servers, where the sandbox would be too polite: they drop connections and answer
-nonsense."""
+"""Small stand-ins for servers, where the sandbox would be too polite:
+they drop connections and answer nonsense."""

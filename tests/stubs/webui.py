@@ -1,5 +1,5 @@
-"""A WebUI of a hundred lines on a real socket: recorded reads, one job at a time, and answers that go wrong
-on demand."""
+"""A WebUI of a hundred lines on a real socket:
+recorded reads, one job at a time, and answers that go wrong on demand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A trainer for the built-in sandbox: no weights are learnt, the file carries the person's best photo
-instead.
+"""A trainer for the built-in sandbox:
+no weights are learnt, the file carries the person's best photo instead.
 
 The sandbox draws "generated" portraits from that photo. The file is marked in its metadata, and `publish`
 refuses to hand it to a real WebUI.

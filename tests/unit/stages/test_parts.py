@@ -1,5 +1,5 @@
-"""Small parts of the recipe: names, identities of servers and LoRAs, requests as they are kept, the
-upscaler."""
+"""Small parts of the recipe:
+names, identities of servers and LoRAs, requests as they are kept, the upscaler."""
 
 from __future__ import annotations
 

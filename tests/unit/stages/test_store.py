@@ -157,8 +157,8 @@ def test_canonical_json_refuses_what_is_no_json() -> None:
 
 
 def test_drawn_numbers_are_fixed_and_32_bit() -> None:
-    # The value is written down: a seed that changed between versions would make every stored picture
-    # unfindable.
+    # The value is written down:
+    # a seed that changed between versions would make every stored picture unfindable.
     assert draw_number(42, "front", 0) == draw_number(42, "front", 0) == 2647473336
     numbers = {draw_number(42, "front", index) for index in range(200)}
     assert len(numbers) == 200
