@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from ._words import duration, time_left
+from ._words import duration, plural, time_left
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,7 +152,7 @@ class PlainBars:
     def photos(self, event: PhotosProgress) -> None:
         """A line for the first, so that a large folder is not silent."""
         if event.done <= 1:
-            self._say(f"looking at {event.total} files …")
+            self._say(f"looking at {plural(event.total, 'file')} …")
 
     def training(self, event: TrainingProgress) -> None:
         """A line every quarter."""
