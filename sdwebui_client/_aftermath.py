@@ -30,12 +30,11 @@ log = logging.getLogger("sdwebui_client")
 ASK_EVERY_S = 1.0
 """A starting server that is asked more often crashed once ("Cannot add middleware…")."""
 SURE_AFTER = 2
-"""So many answers in a row must say the same: a job is unknown for a moment between arriving and being
-queued."""
+"""So many answers in a row must say the same:
+a job is unknown for a moment between arriving and being queued."""
 LEAKED_AFTER_S = 60.0
-"""A job that failed early stays in the list of waiting ones (recorded: q08_pending_leak). While a model
-loads, jobs wait and the
-server looks idle too, so this is long."""
+"""A job that failed early stays in the list of waiting ones (recorded: q08_pending_leak).
+While a model loads, jobs wait and the server looks idle too, so this is long."""
 
 
 class Verdict(Enum):

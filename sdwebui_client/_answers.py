@@ -137,8 +137,8 @@ _LAST_PICTURE = re.compile(rb"\s*(?=\])")
 
 
 def _lift_pictures(body: bytes) -> tuple[list[memoryview], bytes] | None:
-    """Return the strings of a leading `images` and the answer without them; None when it looks any other
-    way."""
+    """Return the strings of a leading `images` and the answer without them;
+    None when it looks any other way."""
     start = _PICTURES_FIRST.match(body)
     if start is None:
         return None
@@ -214,11 +214,10 @@ def describe(error: ValidationError, *, most: int = 5) -> str:
 def status_error(status: int, body: bytes, *, method: str, url: str, location: str = "") -> WebUIError:
     """Return (not raise) the error for an answer with a status of 300 or more.
 
-    Bodies seen: A1111 and reForge {"error","detail","body","errors"}, Forge {"detail"} or
-    {"error","message"}, SD.Next the former with "code" or {"error"} alone, FastAPI's {"detail": [{loc,
-    msg}]}, and whatever a proxy makes
-    up. `body` in them echoes the request (or, on Forge, the command line with its password) and is never
-    read.
+    Bodies seen: A1111 and reForge {"error","detail","body","errors"}, Forge {"detail"}
+    or {"error","message"}, SD.Next the former with "code" or {"error"} alone, FastAPI's
+    {"detail": [{loc, msg}]}, and whatever a proxy makes up. `body` in them echoes the
+    request (or, on Forge, the command line with its password) and is never read.
     """
     details: dict[str, Any] = {"url": url, "status": status}
     if 300 <= status < 400:
@@ -303,8 +302,8 @@ def _words_of(answer: dict[str, Any]) -> str:
 
 
 def _validation_line(item: Any) -> str:
-    # `input` (pydantic 2) and `ctx.doc` (pydantic 1) echo what was sent, a whole picture at times: never read
-    # them.
+    # `input` (pydantic 2) and `ctx.doc` (pydantic 1) echo what was sent,
+    # a whole picture at times: never read them.
     if not isinstance(item, dict):
         return "something it does not explain"
     loc = item.get("loc")

@@ -193,8 +193,8 @@ class ControlNetRan:
     model: str
     proof: MapProof
     maps: int
-    """Maps that the units of this request must bring; 0 when this unit brings none (switched off, or a tile
-    upscale)."""
+    """Maps that the units of this request must bring;
+    0 when this unit brings none (switched off, or a tile upscale)."""
 
     @property
     def name(self) -> str:

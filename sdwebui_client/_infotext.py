@@ -10,8 +10,8 @@ from .infotext import parse_infotext
 
 
 def told(info: Mapping[str, Any], index: int = 0) -> dict[str, str]:
-    """Return all that the answer's `info` tells about picture `index`: its infotext, completed by the extra
-    parameters.
+    """Return all that the answer's `info` tells about picture `index`:
+    its infotext, completed by the extra parameters.
 
     Args:
         info: The answer's decoded `info`.

@@ -1,5 +1,5 @@
-"""One generation from sending to its answer: progress, limits, cancelling, and what happens when the answer
-is lost.
+"""One generation from sending to its answer:
+progress, limits, cancelling, and what happens when the answer is lost.
 
 The request runs in a thread of its own; the caller's thread waits, asks for progress, and stays free to react
 to Ctrl-C, a `CancelToken` or a limit at once. Callbacks run in the caller's thread.
@@ -250,8 +250,8 @@ class Job:
         try:
             state = self._watch.state(self.task_id, preview_id=preview_id if wants_preview else None)
         except WebUIError as error:
-            # The request itself decides whether the server is gone; silence here only lets the idle limit run
-            # on.
+            # The request itself decides whether the server is gone;
+            # silence here only lets the idle limit run on.
             log.debug("no progress of %s: %s", self.task_id, error.message)
             return preview_id
         limits.moved(state.signature)
@@ -273,8 +273,8 @@ class Job:
         return Cancelled(f"{self.task_id} was cancelled", url=self._transport.url + self._path)
 
     def _refuse_half_made(self) -> None:
-        """Refuse a picture that somebody else interrupted: it comes with status 200 and no mark (recorded:
-        j02)."""
+        """Refuse a picture that somebody else interrupted:
+        it comes with status 200 and no mark (recorded: j02)."""
         if not self._watch.marks_interrupts:
             return
         try:

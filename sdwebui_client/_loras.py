@@ -19,8 +19,8 @@ class LoraTag:
     name: str
     """File name without its ending, or its alias."""
     weight: float
-    """Strength of the U-Net part (and of the text encoder unless the tag sets it apart); 1.0 when left
-    out."""
+    """Strength of the U-Net part (and of the text encoder
+    unless the tag sets it apart); 1.0 when left out."""
     text: str
     """The tag itself."""
     flaw: str = ""

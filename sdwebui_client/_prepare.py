@@ -1,5 +1,5 @@
-"""A request, its units and its script -> the payload this server needs and the effects its answer must
-show. Pure."""
+"""A request, its units and its script -> the payload this server needs
+and the effects its answer must show. Pure."""
 
 from __future__ import annotations
 
@@ -246,8 +246,8 @@ def _sampling_expectations(request: GenerationRequest, caps: Capabilities) -> li
     if request.scheduler is not None:
         found_label = resolve.scheduler(caps, request.scheduler)
         label = request.scheduler if isinstance(found_label, Problem) else found_label
-        # "Automatic" becomes the sampler's own schedule, which is then what the infotext shows (recorded:
-        # e01i).
+        # "Automatic" becomes the sampler's own schedule,
+        # which is then what the infotext shows (recorded: e01i).
         if label.casefold() != "automatic":
             found.append(Reported("scheduler", "Schedule type", frozenset({label}), where="infotext"))
     return found

@@ -36,8 +36,8 @@ KNOWN_FILES = {
 
 
 def sampler(caps: Capabilities, name: str, *, what: str = "sampler") -> str | Problem:
-    """Return the sampler's name; case and spelling must be the server's (else it draws with DPM++ 2M
-    Karras)."""
+    """Return the sampler's name;
+    case and spelling must be the server's (else it draws with DPM++ 2M Karras)."""
     if name in caps.samplers:
         return name
     aliases = [target for alias, target in caps.sampler_aliases if alias.casefold() == name.casefold()]
@@ -152,8 +152,8 @@ def controlnet_model(cn: ControlNetCaps, name: str, *, what: str = "ControlNet m
 def controlnet_module(
     caps: Capabilities, cn: ControlNetCaps, name: str, *, what: str = "ControlNet module"
 ) -> str | Problem:
-    """Return the preprocessor's name in this flavour's spelling ("none" or "None", "depth" or "depth_midas"
-    …)."""
+    """Return the preprocessor's name in this flavour's spelling ("none" or "None",
+    "depth" or "depth_midas" …)."""
     rules = rules_for(caps.flavour)
     if name.casefold() == "none":
         return rules.no_module
@@ -168,8 +168,8 @@ def controlnet_module(
 
 
 def adetailer_model(ad: ADetailerCaps, name: str, *, what: str = "ADetailer model") -> str | Problem:
-    """Return the detector's name; an unknown one leaves the picture unchanged and the infotext lists it all
-    the same."""
+    """Return the detector's name;
+    an unknown one leaves the picture unchanged and the infotext lists it all the same."""
     if not name or name.casefold() == "none":
         return Problem(what, "no detector is named, so the unit would do nothing", ad.models[:3])
     if name in ad.models:

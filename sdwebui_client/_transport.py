@@ -133,9 +133,8 @@ class Transport:
         self._headers = {
             "User-Agent": "sdwebui-client",
             "Accept": "application/json",
-            # The servers gzip megabytes of base64 when asked to (recorded: q05_transport), which costs both
-            # sides far more
-            # time than a local network does.
+            # The servers gzip megabytes of base64 when asked to (recorded: q05_transport),
+            # which costs both sides far more time than a local network does.
             "Accept-Encoding": "identity",
             **(headers or {}),
         }
@@ -420,8 +419,8 @@ def is_loopback(url: str) -> bool:
 
 
 def backoff_s(tried: int) -> float:
-    """Return the pause before try number `tried` + 2, with some jitter so that many clients do not march in
-    step."""
+    """Return the pause before try number `tried` + 2,
+    with some jitter so that many clients do not march in step."""
     return float(min(_FIRST_PAUSE_S * 2**tried, _LONGEST_PAUSE_S) * random.uniform(0.8, 1.2))
 
 

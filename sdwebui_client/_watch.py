@@ -67,8 +67,8 @@ class TaskWatch:
                 known_by_id=False,
             )
         return TaskState(
-            # The id of a job that failed stays the "current" one until the next starts, so the server must be
-            # at work too.
+            # The id of a job that failed stays the "current" one until the next starts,
+            # so the server must be at work too.
             active=task.active and busy,
             queued=task.queued,
             completed=task.completed,

@@ -164,8 +164,8 @@ class ADetailerCaps:
     models: tuple[str, ...]
     """Detectors on the server."""
     fields: frozenset[str]
-    """Fields of a unit by the server's own schema; a key that is not among them makes it drop the unit
-    silently."""
+    """Fields of a unit by the server's own schema;
+    a key that is not among them makes it drop the unit silently."""
     max_units: int
     """Units that run; further ones are dropped silently."""
 
@@ -194,8 +194,8 @@ class Capabilities(_Portable):
     """Scripts that script-info marks as selectable, lower case."""
     samplers: tuple[str, ...] = ()
     sampler_aliases: tuple[tuple[str, str], ...] = ()
-    """(alias, sampler): aliases such as "k_euler_a" silently draw with another sampler, so they only serve
-    as hints."""
+    """(alias, sampler): aliases such as "k_euler_a" silently draw with another sampler,
+    so they only serve as hints."""
     schedulers: tuple[tuple[str, str], ...] = ()
     """(name, label): both are accepted, the infotext shows the label."""
     upscalers: tuple[str, ...] = ()
@@ -217,8 +217,8 @@ class Capabilities(_Portable):
     extensions: tuple[tuple[str, str], ...] = ()
     """(name, version) of the extensions that are switched on."""
     options: Mapping[str, Any] = field(default_factory=_nothing, compare=False, hash=False)
-    """The settings that change how a request is written or read; the rest may hold secrets and is not
-    kept."""
+    """The settings that change how a request is written or read;
+    the rest may hold secrets and is not kept."""
     option_keys: frozenset[str] = frozenset()
     """Every setting there is; an unknown one in override_settings fails with 500."""
     txt2img_fields: frozenset[str] = frozenset()
@@ -231,8 +231,8 @@ class Capabilities(_Portable):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what changes how a picture comes out besides the request: flavour, version, extension
-        versions.
+        """SHA-256 of what changes how a picture comes out besides the request:
+        flavour, version, extension versions.
 
         Catalogues are left out: a LoRA more on the server does not change a finished picture.
         """

@@ -35,8 +35,8 @@ STALE_AFTER_S = 3.0
 
 
 class WebUI(CatalogueRoutes, ServerRoutes, ExtrasRoutes, ExtensionRoutes, InternalRoutes):
-    """A Stable Diffusion WebUI. Thread-safe: share one instance, the server works on one job at a time
-    anyway.
+    """A Stable Diffusion WebUI. Thread-safe:
+    share one instance, the server works on one job at a time anyway.
 
     Args:
         url: Address, with a path where a proxy mounts the WebUI below one; `user:password@` in it is used

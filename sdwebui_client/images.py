@@ -141,8 +141,8 @@ class EncodedImage:
         return Image.open(BytesIO(self.data))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the bytes as they are; the file appears complete or not at all. Folders are made as
-        needed."""
+        """Write the bytes as they are;
+        the file appears complete or not at all. Folders are made as needed."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")

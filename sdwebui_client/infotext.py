@@ -20,8 +20,8 @@ _KEY = re.compile(r"\s*(\w[\w \-/+.()]*):")
 _QUOTED = re.compile(r'\s*("(?:\\.|[^\\"])*")\s*(?:,|$)')
 _PLAIN = re.compile(r"([^,]*)(?:,|$)")
 _FEWEST = 3
-"""A last line with fewer settings is taken for prompt, unless it begins with "Steps:" (the WebUI's own
-rule)."""
+"""A last line with fewer settings is taken for prompt,
+unless it begins with "Steps:" (the WebUI's own rule)."""
 
 
 @dataclass(frozen=True, slots=True)

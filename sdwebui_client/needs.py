@@ -46,8 +46,8 @@ class Needs:
 
 
 def check_needs(caps: Capabilities, needs: Needs) -> list[Problem]:
-    """Return everything the server lacks, each with its near matches and what to install or rename; empty =
-    all is there.
+    """Return everything the server lacks,
+    each with its near matches and what to install or rename; empty = all is there.
 
     Args:
         caps: The server.

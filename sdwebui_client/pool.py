@@ -1,9 +1,9 @@
 """Several WebUIs as one.
 
-A WebUI works on one job at a time, so the pool gives each server one task at a time and lets further ones
-wait for whichever server will be done with them first, by the speed observed so far: a slow server gets less.
-A task goes to a
-server that has its LoRAs and checkpoint, rather to one that has the checkpoint loaded.
+A WebUI works on one job at a time, so the pool gives each server one task at a
+time and lets further ones wait for whichever server will be done with them first,
+by the speed observed so far: a slow server gets less. A task goes to a server
+that has its LoRAs and checkpoint, rather to one that has the checkpoint loaded.
 """
 
 from __future__ import annotations
@@ -71,9 +71,8 @@ class _Server:
         cost = task_s + (SWITCH_S if checkpoint and self.checkpoint not in (None, checkpoint) else 0.0)
         if self.busy_since is None:
             return cost
-        # A task that takes longer than usual is expected to take as much longer again: a hanging server must
-        # not hold all
-        # others back.
+        # A task that takes longer than usual is expected to take as much
+        # longer again: a hanging server must not hold all others back.
         return abs(task_s - (now - self.busy_since)) + ahead * task_s + cost
 
 

@@ -35,8 +35,8 @@ KEPT_OPTIONS = (
     "show_progress_every_n_steps",
     "live_previews_enable",
 )
-"""Settings that change how requests are written or read. The others may hold tokens and paths and are not
-kept."""
+"""Settings that change how requests are written or read.
+The others may hold tokens and paths and are not kept."""
 DISPENSABLE = frozenset({"/openapi.json", "/internal/sysinfo", "/internal/pending-tasks"})
 """Routes a server may refuse (401, 403) and be used all the same: it is then less well known."""
 

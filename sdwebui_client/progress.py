@@ -98,8 +98,8 @@ class TaskState:
     steps: int = 0
     interrupted: bool = False
     known_by_id: bool = True
-    """False when only /sdapi/v1/progress could be asked, which knows no ids: `active` then means "some job
-    runs"."""
+    """False when only /sdapi/v1/progress could be asked, which knows no ids:
+    `active` then means "some job runs"."""
 
     @property
     def server_busy(self) -> bool:

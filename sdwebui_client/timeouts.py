@@ -16,8 +16,8 @@ class Timeouts:
     connect_s: float = 10.0
     """Until a connection stands."""
     read_s: float = 120.0
-    """Silence while a read or a short command is answered. Refreshes wait for a running job, so this is not
-    small."""
+    """Silence while a read or a short command is answered.
+    Refreshes wait for a running job, so this is not small."""
     idle_s: float | None = 600.0
     """A job, or the queue before it, that shows no movement for this long is given up."""
     total_s: float | None = None

@@ -27,8 +27,8 @@ class ExtrasRoutes(Routes):
     ) -> ExtraSingleImageResult:
         """Enlarge a picture or restore its faces.
 
-        A face restorer whose model is missing leaves the picture unchanged, and the server gives no sign of
-        it.
+        A face restorer whose model is missing leaves the picture unchanged,
+        and the server gives no sign of it.
 
         Args:
             request: The request; or give its fields by name, as in `image=…, upscaler_1="Lanczos",

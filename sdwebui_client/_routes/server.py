@@ -75,8 +75,8 @@ class ServerRoutes(Routes):
         self._forget_capabilities()
 
     def sandbox_info(self) -> dict[str, Any]:
-        """Return what the built-in sandbox says of itself, its `models_dir` for one; `NotFound` on a real
-        WebUI."""
+        """Return what the built-in sandbox says of itself,
+        its `models_dir` for one; `NotFound` on a real WebUI."""
         return self._transport.get("/sandbox", dict[str, Any])
 
     @route("POST", "/sdapi/v1/server-stop")

@@ -48,8 +48,8 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class FlavourRules:
-    """How one WebUI differs. Every value is measured on a real server (docs: the API as it really
-    behaves)."""
+    """How one WebUI differs.
+    Every value is measured on a real server (docs: the API as it really behaves)."""
 
     flavour: Flavour
     title: str

@@ -7,8 +7,8 @@ from .base import FlavourRules, MapProof, Signs
 
 
 def recognise(signs: Signs) -> bool:
-    """By its version ("f1.0.0v2-v1.10.1RC-1.10.1"), else by a module list that spells "None" with a
-    capital."""
+    """By its version ("f1.0.0v2-v1.10.1RC-1.10.1"),
+    else by a module list that spells "None" with a capital."""
     if signs.version:
         return signs.version.startswith("f1")
     return not signs.controlnet_version and "None" in signs.controlnet_modules

@@ -25,8 +25,8 @@ PROCESSES = {"none": "None", "canny": "Canny"}
 
 
 def detector(name: str, caps: Capabilities) -> str:
-    """Return the detector's name as SD.Next lists it: without the file ending, with which it finds
-    nothing."""
+    """Return the detector's name as SD.Next lists it:
+    without the file ending, with which it finds nothing."""
     plain = name.removesuffix(".pt")
     return plain if caps.adetailer and plain in caps.adetailer.models else name
 
@@ -130,8 +130,8 @@ def control_problems(units: Sequence[ControlNet], caps: Capabilities, context: C
 
 
 def control_unit(unit: ControlNet, caps: Capabilities) -> dict[str, Any]:
-    """Return the unit for /control. The picture goes in `override`: `inputs` cannot be sent as base64
-    (422)."""
+    """Return the unit for /control. The picture goes in `override`:
+    `inputs` cannot be sent as base64 (422)."""
     return {
         "process": PROCESSES.get(unit.module.casefold(), "None"),
         "model": control_model(unit, caps),

@@ -12,8 +12,8 @@ from .errors import ApiError
 from .settings import SandboxSettings
 
 OPEN = ("/sdapi/v1/loras", "/sdapi/v1/refresh-loras")
-"""Added by an extension that knows nothing of the password, as /controlnet, /adetailer and /internal are
-(recorded: a_*)."""
+"""Added by an extension that knows nothing of the password,
+as /controlnet, /adetailer and /internal are (recorded: a_*)."""
 
 
 def is_protected(settings: SandboxSettings, path: str) -> bool:

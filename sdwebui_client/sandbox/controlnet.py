@@ -102,8 +102,8 @@ def _apply_forge(
     try:
         pictures = [_picture(unit, init) for unit in enabled]
     except Rejected:
-        # A picture that cannot be read ends the whole script before anything is written (recorded:
-        # e07d, e07m).
+        # A picture that cannot be read ends the whole script
+        # before anything is written (recorded: e07d, e07m).
         return Applied({})
     reforge = catalogue.flavour == "reforge"
     entries = {f"ControlNet {i}": unit.text_forge(parsed=reforge) for i, unit in enumerate(enabled)}

@@ -170,8 +170,8 @@ class JobQueue:
             entry = self._entries.get()
             if entry is None:
                 continue
-            # A client that went away does not cancel its job: the future is never cancelled by
-            # the application.
+            # A client that went away does not cancel its job:
+            # the future is never cancelled by the application.
             if not entry.future.set_running_or_notify_cancel():
                 continue
             try:

@@ -10,8 +10,8 @@ MAX_SIDE = 8192
 MAX_AREA = 5120 * 5120
 MAX_STEPS = 1000
 MAX_PICTURES = 64
-"""The sandbox must be safe on loopback: what is beyond these fails at once, where a real server fails after
-minutes."""
+"""The sandbox must be safe on loopback:
+what is beyond these fails at once, where a real server fails after minutes."""
 
 
 def check_size(width: int, height: int) -> None:

@@ -20,8 +20,8 @@ from .state import Sandbox
 class Report:
     """The answer around the pictures: `info`, infotexts, the echo of the request.
 
-    Made while override_settings are in force; pictures are encoded after they were restored, as the server
-    does.
+    Made while override_settings are in force;
+    pictures are encoded after they were restored, as the server does.
     """
 
     def __init__(self, sandbox: Sandbox, plan: GenerationPlan, checkpoint: Checkpoint) -> None:

@@ -83,8 +83,8 @@ class SandboxSettings:
     flavour: Flavour = "a1111"
     """The server it plays."""
     host: str = "127.0.0.1"
-    """Address to listen on. It is meant for loopback: it has no rate limits and its password is a recorded
-    hole."""
+    """Address to listen on. It is meant for loopback:
+    it has no rate limits and its password is a recorded hole."""
     port: int = 0
     """0: any free one."""
     models_dir: Path = field(default_factory=default_models_dir)
@@ -94,8 +94,8 @@ class SandboxSettings:
     seconds_per_step: float = 0.01
     """How long a sampling step takes; only for show."""
     profile: Profile = "portrait"
-    """`portrait`: an ordinary portrait set-up; `recorded`: the catalogue of the server the recordings were
-    made on."""
+    """`portrait`: an ordinary portrait set-up;
+    `recorded`: the catalogue of the server the recordings were made on."""
     without: frozenset[str] = frozenset()
     """What is not installed: extensions (`adetailer`, `controlnet`, `usdu`), or names of checkpoints,
     ControlNet models, detectors and upscalers."""

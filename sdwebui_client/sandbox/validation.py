@@ -31,8 +31,8 @@ class Validator:
             name: the schema's name.
 
         Returns:
-            The body with every default filled in; keys the schema does not know are dropped, as the server
-            does.
+            The body with every default filled in;
+            keys the schema does not know are dropped, as the server does.
 
         Raises:
             Invalid: with what FastAPI would complain of.

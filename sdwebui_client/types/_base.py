@@ -20,8 +20,8 @@ class Request(BaseModel):
     )
 
     def payload(self) -> dict[str, Any]:
-        """Return the fields that were set, pictures still encoded as `EncodedImage`; the transport makes them
-        base64."""
+        """Return the fields that were set, pictures still encoded as `EncodedImage`;
+        the transport makes them base64."""
         return {
             name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
         }

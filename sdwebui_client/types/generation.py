@@ -1,9 +1,8 @@
 """What txt2img and img2img are asked. Field names and neutral values are the WebUI's own (recorded OpenAPI).
 
-Only fields that were set are sent; the values after `=` are what the server uses when a field is left out.
-Bounds are the client's: Forge answers a width of 100000 by eating all memory (recorded: forge
-e12_width_100000), so sizes
-and steps end here.
+Only fields that were set are sent; the values after `=` are what the server uses
+when a field is left out. Bounds are the client's: Forge answers a width of 100000 by
+eating all memory (recorded: forge e12_width_100000), so sizes and steps end here.
 """
 
 from __future__ import annotations
@@ -88,8 +87,8 @@ class GenerationRequest(Request):
     s_noise: float | None = Field(default=None, ge=0.0)
     """Noise multiplier with `s_churn`."""
     override_settings: dict[str, Any] | None = None
-    """Settings for this job only. Keys not yet in the server's config.json are NOT restored afterwards and
-    get saved."""
+    """Settings for this job only.
+    Keys not yet in the server's config.json are NOT restored afterwards and get saved."""
     override_settings_restore_afterwards: bool = True
     """Put the settings back afterwards."""
     refiner_checkpoint: str | None = None

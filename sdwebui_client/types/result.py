@@ -12,8 +12,8 @@ from ._base import Response
 
 
 class GenerationInfo(Response):
-    """What the server says it did: the JSON inside the answer's `info` string. Other keys are in
-    `model_extra`."""
+    """What the server says it did: the JSON inside the answer's `info` string.
+    Other keys are in `model_extra`."""
 
     prompt: str = ""
     """Prompt of the first picture."""
@@ -76,8 +76,8 @@ class Effect:
     """One thing the request asked for, and whether the answer shows it."""
 
     name: str
-    """"lora:alice", "ADetailer[0] face_yolov8n.pt", "ControlNet[0] …", "sampler", "scheduler", "checkpoint",
-    "size", …"""
+    """"lora:alice", "ADetailer[0] face_yolov8n.pt", "ControlNet[0] …",
+    "sampler", "scheduler", "checkpoint", "size", …"""
     status: Literal["ran", "unverified", "missing"]
     """"unverified": this server gives no sign either way."""
     evidence: str

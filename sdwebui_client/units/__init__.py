@@ -1,5 +1,5 @@
-"""Always-on units and selectable scripts. Each renders its own arguments and verifies from the answer that
-it ran.
+"""Always-on units and selectable scripts.
+Each renders its own arguments and verifies from the answer that it ran.
 
 A further one costs a file here; `AlwaysOnScript` serves those without.
 """

@@ -21,8 +21,8 @@ INSTALL = "install the extension adetailer (Bing-su) and restart the WebUI"
 
 
 class ADetailer(Closed):
-    """One detector with the settings of the drawing it triggers. Fields that are not set keep the server's
-    defaults.
+    """One detector with the settings of the drawing it triggers.
+    Fields that are not set keep the server's defaults.
 
     Example:
         >>> ADetailer.face(prompt="ohwx person, detailed face", confidence=0.3).model
@@ -263,8 +263,8 @@ class ADetailer(Closed):
     def expectations(
         self, caps: Capabilities, *, context: Context, index: int, peers: Sequence[Any]
     ) -> list[Expectation]:
-        """Return what the answer must show: the unit in the infotext, or changed pixels when only
-        retouching."""
+        """Return what the answer must show:
+        the unit in the infotext, or changed pixels when only retouching."""
         del caps
         alone = len(peers) == 1 and self.skip_img2img
         found: list[Expectation] = [

@@ -1,5 +1,5 @@
-"""What every unit is: a closed, frozen model that renders its own arguments and knows how to tell that it
-ran."""
+"""What every unit is: a closed, frozen model that renders its own arguments
+and knows how to tell that it ran."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ class Closed(BaseModel):
 
 
 def invalid(model: type[BaseModel], error: ValidationError) -> InvalidRequest:
-    """Return the error as one a person understands: every field with its reason, unknown ones with their
-    near match."""
+    """Return the error as one a person understands:
+    every field with its reason, unknown ones with their near match."""
     lines, hints = [], []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         place = ".".join(str(part) for part in item["loc"])

@@ -39,8 +39,8 @@ class ControlNet(Closed):
     SCRIPT: ClassVar[str] = "ControlNet"
 
     image: EncodedImage | None = None
-    """What guides: a ready map with module "none", else the picture to preprocess. None (img2img only) =
-    the init image."""
+    """What guides: a ready map with module "none", else the picture to preprocess.
+    None (img2img only) = the init image."""
     model: str = ""
     """Model, with or without its "[hash8]". Empty = the only one on the server whose name holds `kind`; where
     SD 1.5 and SDXL ones do, the one of the loaded checkpoint's family, told by "xl" in the names."""

@@ -60,8 +60,8 @@ class UltimateSDUpscale(Closed):
     upscaler: str = "4x-UltraSharp"
     """Upscaler, as /sdapi/v1/upscalers lists it; sent as its position in this server's list."""
     target: Literal["scale", "custom", "img2img"] = "scale"
-    """What decides the size: `scale` times the init image, `width` x `height`, or the request's own width
-    and height."""
+    """What decides the size: `scale` times the init image,
+    `width` x `height`, or the request's own width and height."""
     scale: float = Field(default=2.0, ge=1.0, le=16.0)
     """Enlargement; the script rounds each side up to a multiple of 64."""
     width: int = Field(default=2048, ge=64, le=MAX_SIDE_PX, multiple_of=8)
@@ -157,16 +157,16 @@ class UltimateSDUpscale(Closed):
         if self.target == "img2img":
             return (request,)
         exact = (round(init[0] * self.scale), round(init[1] * self.scale))
-        # scripts/ultimate-upscale.py run@2322caa rounds up to 64 when it scales the image; 256 -> 512 was
-        # recorded.
+        # scripts/ultimate-upscale.py run@2322caa rounds up to 64 when it scales the image;
+        # 256 -> 512 was recorded.
         rounded = tuple(math.ceil(side * self.scale / 64) * 64 for side in init)
         return tuple(dict.fromkeys([(rounded[0], rounded[1]), exact]))
 
     def expectations(
         self, caps: Capabilities, *, context: Context, size: tuple[int, int]
     ) -> list[Expectation]:
-        """Return what the answer must show: the size by the picture's header, the upscaler by the
-        infotext."""
+        """Return what the answer must show:
+        the size by the picture's header, the upscaler by the infotext."""
         del caps
         init = context.init_image.size if context.init_image else size
         key = "Ultimate SD upscale upscaler"

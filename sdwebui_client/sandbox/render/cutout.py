@@ -1,5 +1,5 @@
-"""Cuts a person's head out of the reference photo: a soft matte, clean edge colours, and where everything
-lies.
+"""Cuts a person's head out of the reference photo:
+a soft matte, clean edge colours, and where everything lies.
 
 What is kept is the head down to the jaw, with its hair; neck and clothes of the photo stay behind, since the
 picture gets its own.
@@ -25,8 +25,8 @@ NECK_TO_JAW = 0.82
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cutout:
-    """A head ready to be placed. Face coordinates: origin between the eyes, x along them, unit one eye
-    distance."""
+    """A head ready to be placed. Face coordinates:
+    origin between the eyes, x along them, unit one eye distance."""
 
     rgb: Canvas
     """The photo, its edge pixels freed of the old background."""

@@ -1,5 +1,5 @@
-"""Finds the face in an init image, without a model: a likeness search for a known person, else by skin and
-place."""
+"""Finds the face in an init image, without a model:
+a likeness search for a known person, else by skin and place."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Places a cut-out head in the picture: size, tilt, a mild turn, and what the likeness makes of the
-features."""
+"""Places a cut-out head in the picture:
+size, tilt, a mild turn, and what the likeness makes of the features."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class HeadLayer:
     face: Canvas
     """The part of `alpha` that stands before any collar."""
     x: Canvas
-    """Face coordinates of every pixel of the picture (upright with the head, in the picture's eye
-    distances)."""
+    """Face coordinates of every pixel of the picture (upright with the head,
+    in the picture's eye distances)."""
     y: Canvas
     turn_deg: float
     """Turn that was applied to the photo."""
@@ -98,8 +98,8 @@ def _depth(x: Canvas, y: Canvas) -> Canvas:
 
 
 def _unturned(x: Canvas, y: Canvas, turn_deg: float) -> tuple[Canvas, Canvas]:
-    """Find, for each place of the turned head, the place of the photo that turns there (fixed-point
-    iteration)."""
+    """Find, for each place of the turned head,
+    the place of the photo that turns there (fixed-point iteration)."""
     if abs(turn_deg) < 0.5:
         return x, y
     cos, sin = math.cos(math.radians(turn_deg)), math.sin(math.radians(turn_deg))

@@ -20,8 +20,8 @@ SUPERSAMPLING = 4
 def marked(picture: Picture) -> Picture:
     """Return the picture with a small plate in its lower right corner.
 
-    Place and size depend on the picture's size only, so that marking an enlarged picture again covers the
-    first mark.
+    Place and size depend on the picture's size only,
+    so that marking an enlarged picture again covers the first mark.
     """
     height, width = picture.shape[:2]
     plate = _plate(max(round(min(width, height) * 0.034), 9))

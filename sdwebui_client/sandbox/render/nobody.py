@@ -1,5 +1,5 @@
-"""Faces of nobody: drawn with a brush, for prompts without a person's LoRA. No photo, no resemblance
-intended."""
+"""Faces of nobody: drawn with a brush, for prompts without a person's LoRA.
+No photo, no resemblance intended."""
 
 from __future__ import annotations
 

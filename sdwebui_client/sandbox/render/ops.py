@@ -1,5 +1,5 @@
-"""Small pixel operations the drawing is built of. Canvases are float32, RGB, 0..1, in display (sRGB)
-values."""
+"""Small pixel operations the drawing is built of.
+Canvases are float32, RGB, 0..1, in display (sRGB) values."""
 
 from __future__ import annotations
 

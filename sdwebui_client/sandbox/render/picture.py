@@ -191,8 +191,8 @@ def _reworked(scene: Scene, canvas: Canvas, look: Look, spot: FaceSpot | None) -
 
 
 def _shifted(canvas: Canvas, rng: np.random.Generator, strength: float) -> Canvas:
-    """Move everything by fractions of a pixel to a few pixels, smoothly: what a partial redraw does to
-    shapes."""
+    """Move everything by fractions of a pixel to a few pixels, smoothly:
+    what a partial redraw does to shapes."""
     height, width = canvas.shape[:2]
     reach = np.float32(strength * width * 0.0035)
     cell = max(width, height) / 7

@@ -1,5 +1,5 @@
-"""Reads a pose back from the skeleton picture ControlNet OpenPose is given, and works out where the head
-goes.
+"""Reads a pose back from the skeleton picture ControlNet OpenPose is given,
+and works out where the head goes.
 
 A skeleton shows 18 joints (COCO order) as dots in 18 colours on limbs of 0.6 brightness: the drawing
 convention of OpenPose's COCO model that ControlNet was trained on.
@@ -38,8 +38,8 @@ NECK_BELOW_EYES = 2.8
 LEAN = 0.75
 """How far the head may stand beside the neck, in eye distances."""
 HEAD_ROOM = 1.08
-"""A head is drawn a little larger than the bare joints say: portraits flatter by it, and eyes of skeletons
-stand close."""
+"""A head is drawn a little larger than the bare joints say:
+portraits flatter by it, and eyes of skeletons stand close."""
 SHOULDER_HALF = 2.3
 """From the neck to a shoulder joint, in eye distances."""
 FACE_WIDTHS = 2.15
@@ -170,8 +170,8 @@ def _yaw(joints: tuple[Point | None, ...], nose: Point) -> float:
 
 
 def _eye_distance(joints: tuple[Point | None, ...], nose: Point, yaw: float) -> float:
-    """Return the head's size; hand-drawn skeletons disagree with themselves, so eyes and neck both have a
-    say."""
+    """Return the head's size; hand-drawn skeletons disagree with themselves,
+    so eyes and neck both have a say."""
     says: list[tuple[float, float]] = []
     right, left, neck = joints[R_EYE], joints[L_EYE], joints[NECK]
     if right is not None and left is not None:

@@ -1,5 +1,5 @@
-"""What the sandbox is asked to draw, free of HTTP: the server builds a `Scene`, `render` turns it into
-pixels.
+"""What the sandbox is asked to draw, free of HTTP:
+the server builds a `Scene`, `render` turns it into pixels.
 
 Pictures are ``uint8`` arrays of shape (height, width, 3) in RGB order throughout this package.
 """
@@ -32,8 +32,8 @@ class ActiveLora:
     """A LoRA the prompt names and the sandbox found."""
 
     path: Path
-    """The safetensors file. One that is no sandbox LoRA (a style LoRA, say) changes nothing in the
-    picture."""
+    """The safetensors file. One that is no sandbox LoRA (a style LoRA, say)
+    changes nothing in the picture."""
     weight: float = 1.0
     """The weight of its tag, usually 0..1.5; 0 leaves the person out."""
 
@@ -64,8 +64,8 @@ class Detailer:
 class Scene:
     """One picture to draw. Equal scenes give equal bytes; a batch is one scene a picture, seeds counting up.
 
-    `kind` "upscale" is img2img through Ultimate SD Upscale (or extras): `width` and `height` are then the
-    target size.
+    `kind` "upscale" is img2img through Ultimate SD Upscale (or extras):
+    `width` and `height` are then the target size.
     """
 
     kind: SceneKind

@@ -344,8 +344,8 @@ def test_without_ids_a_lost_answer_is_never_sent_again(stub: StubWebUI) -> None:
 def test_a_waiting_job_nobody_works_on_is_left_alone(
     stub: StubWebUI, webui: WebUI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A leaked entry of the waiting list looks like this, and so does a job that waits for a model to
-    load."""
+    """A leaked entry of the waiting list looks like this,
+    and so does a job that waits for a model to load."""
     monkeypatch.setattr(_aftermath, "LEAKED_AFTER_S", 0.1)
 
     def leak() -> Reply:

@@ -176,8 +176,8 @@ def test_recorded_states_of_jobs(task: str, active: bool, queued: bool, complete
 
 
 def test_the_id_of_a_failed_job_is_no_running_job() -> None:
-    """`active` only compares ids (recorded: q07, where none equals none), so the server must be at work
-    too."""
+    """`active` only compares ids (recorded: q07, where none equals none),
+    so the server must be at work too."""
     idle = recordings("a1111")["get_progress_idle"].body
     task = recordings("a1111")["q07_internal_progress_bad_body"].body
     assert task["active"] is True

@@ -1,7 +1,7 @@
 """Where neck, chest and sleeves of a drawn body are.
 
-Body coordinates: origin at the base of the neck, x to the picture's right, y down, unit one eye distance of
-the head.
+Body coordinates: origin at the base of the neck,
+x to the picture's right, y down, unit one eye distance of the head.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Body:
         return np.asarray(np.asarray(points) * self.unit + np.asarray(self.neck), dtype=np.float64)
 
     def front(self, x: float, y: float, side: float = 1.0) -> Point:
-        """Place a point of the garment's front; `side` -1 mirrors it. A turned body shifts it, most in the
-        middle."""
+        """Place a point of the garment's front; `side` -1 mirrors it.
+        A turned body shifts it, most in the middle."""
         reach = max(1.0 - (x / 3.2) ** 2, 0.0)
         squeeze = 1.0 - 0.16 * self.turn * side
         return x * side * squeeze + 0.42 * self.turn * reach, y
