@@ -79,7 +79,8 @@ class Folder:
         with explain_full_disk(self._out):
             path.parent.mkdir(parents=True, exist_ok=True)
             if not (path.is_file() and path.read_bytes() == data):
-                write_atomically(path, data)
+                # Unfinished files lie where the next run removes them, should this one be killed.
+                write_atomically(path, data, tmp_dir=self._engine.store.tmp)
         self._written.append(name)
 
     def write_portraits(self, delivered: Sequence[Delivery], facts: RunFacts) -> None:

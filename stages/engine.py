@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
-from sdwebui_client import Cancelled, CancelToken, Progress, WebUI
+from sdwebui_client import Cancelled, CancelToken, Progress, ServerError, WebUI
 
 from .canonical import digest
 from .events import Listener, Note, StageDone, StageProgress, StageStarted
@@ -22,6 +22,7 @@ from .servers import ServerSet, with_reported_model
 from .store import Record, Store
 
 CACHED = "cached"
+T = TypeVar("T")
 
 
 class Halted(Exception):
@@ -138,23 +139,41 @@ class Engine:
             found = self.store.find(digest(material))
             if found is not None:
                 return self._cached(call, found, generation=True)
-        self._may_go_on()
+        self.may_go_on()
         reason = self._reason(call, candidates[0] if candidates else call.material(None))
         try:
-            made, identity, seconds = servers.run(
-                lambda webui: self._on_server(call, servers, webui, generate)
+            made, identity, seconds = self._with_second_try(
+                call, lambda: servers.run(lambda webui: self._on_server(call, servers, webui, generate))
             )
         except BaseException:
             self.tracker.failed(call.shot, call.stage)
             raise
         return self._keep(call, call.material(identity), made, reason, seconds, generation=True)
 
+    def _with_second_try(self, call: StageCall, work: Callable[[], T]) -> T:
+        """Do it again once after a 500: the job is over, and a hiccup must not end a night's run.
+
+        A server that fails twice over the same job is left to a person; a 502 or 504 comes from a proxy, and
+        behind it the job may still be running.
+        """
+        try:
+            return work()
+        except ServerError as error:
+            if error.status != 500:
+                raise
+            self.emit(Note(f"{call.stage} of {call.shot} failed and is tried once more: {_in_short(error)}"))
+        try:
+            return work()
+        except ServerError as error:
+            self.emit(Note(f"{call.stage} of {call.shot} failed again: {_in_short(error)}"))
+            raise
+
     def _on_server(
         self, call: StageCall, servers: ServerSet, webui: WebUI, generate: GenerateOn
     ) -> tuple[Made, dict[str, Any], float]:
         """The result, the identity of the server that made it,
         and the seconds it took without waiting for a server."""
-        self._may_go_on()
+        self.may_go_on()
         started = time.monotonic()
         identity = servers.identity_of(webui)
 
@@ -166,7 +185,13 @@ class Engine:
         identity = with_reported_model(identity, made.payload.get("model_hash"))
         return made, identity, time.monotonic() - started
 
-    def _may_go_on(self) -> None:
+    def may_go_on(self) -> None:
+        """Return if the run is to go on.
+
+        Raises:
+            Cancelled: It was cancelled.
+            Halted: Something else of it failed.
+        """
         if self.cancel.cancelled:
             raise Cancelled("the run was cancelled", hint="what is finished is kept; run it again to go on")
         if self._halted.is_set():
@@ -208,3 +233,9 @@ class Engine:
         self.emit(StageDone(call.shot, call.stage, cached, reason, seconds, generation))
         if generation:
             self.tracker.finished(call.shot, call.stage, cached=cached, seconds=seconds)
+
+
+def _in_short(error: ServerError) -> str:
+    """The server's own words, cut to a line."""
+    words = " ".join((error.server_text or error.message).split())
+    return words if len(words) <= 160 else words[:159] + "…"

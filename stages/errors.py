@@ -69,7 +69,12 @@ class LikenessNotReached(StagesError):
         if best is None:
             told = f"no portrait reached the asked likeness of {asked:.2f}: no face was found in any picture"
         elif best < asked:
-            told = f"no portrait reached the asked likeness of {asked:.2f}: the best reached {best:.2f}"
+            # 0.998 is not "1.00, but 1.00 was asked".
+            digits = next((n for n in (2, 3, 4) if f"{best:.{n}f}" != f"{asked:.{n}f}"), 5)
+            told = (
+                f"no portrait reached the asked likeness of {asked:.{digits}f}: the best reached "
+                f"{best:.{digits}f}"
+            )
         else:
             told = f"no portrait could be delivered, though one reached a likeness of {best:.2f}: {reason}"
         super().__init__(

@@ -83,6 +83,11 @@ class Store:
             raise KeyError(sha)
         return data
 
+    @property
+    def tmp(self) -> Path:
+        """Where unfinished files of the same disk may lie; emptied when the store is opened."""
+        return self._tmp
+
     def path_of(self, sha: str) -> Path:
         """Where the blob lies."""
         return self._blob_path(sha)

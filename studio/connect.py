@@ -59,12 +59,14 @@ class Connection:
         sandbox: whether it is the stand-in started by this process.
         asked: whether somebody asked for it, as opposed to nothing being found.
         models_dir: where a LoRA can be published, as this machine sees it; None when not known.
+        publishes_in: every folder a LoRA may come to lie in: several sandboxes have one each.
     """
 
     servers: tuple[WebUI, ...]
     sandbox: bool
     asked: bool
     models_dir: Path | None
+    publishes_in: tuple[Path, ...] = ()
 
 
 def parse_address(text: str, what: str = "--webui") -> Address:
@@ -170,7 +172,7 @@ def connect(
             webui = stack.enter_context(WebUI(server.url))
             if family is not None:
                 webui.set_options({"sd_model_checkpoint": f"sandbox_{family}"})
-            yield Connection((webui,), sandbox=True, asked=bool(target.source), models_dir=sandbox_models)
+            yield Connection((webui,), True, bool(target.source), sandbox_models, (sandbox_models,))
             return
         servers = tuple(
             stack.enter_context(
@@ -184,9 +186,9 @@ def connect(
             for address in target.addresses
         )
         told = {w.sandbox_info().get("models_dir") for w in _answering(servers) if w.capabilities().sandbox}
-        yield Connection(
-            servers, sandbox=False, asked=bool(target.source), models_dir=_models_dir(told, models_dir)
-        )
+        chosen = _models_dir(told, models_dir)
+        places = (chosen,) if chosen else tuple(sorted(Path(str(text)) for text in told if text))
+        yield Connection(servers, False, bool(target.source), chosen, places)
 
 
 def _answering(servers: Sequence[WebUI]) -> list[WebUI]:

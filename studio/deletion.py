@@ -91,7 +91,9 @@ def _published(
     The run keeps every file it published, so a LoRA the user named with --lora is never among them.
     """
     kept = {path.name: _sha256(path) for path in sorted((folder / runs.WORK / "lora").glob("*.safetensors"))}
-    places = [Path(text) for text in (record.get("models_dir"), models_dir) if text]
+    from train_lora.publish import FOLDER, abandoned_parts
+
+    places = [Path(text) for text in (*runs.models_dirs(record), models_dir) if text]
     outside = [
         place for place in dict.fromkeys(places) if not place.resolve().is_relative_to(folder.resolve())
     ]
@@ -99,9 +101,11 @@ def _published(
     left: list[str] = []
     for name, sha256 in kept.items():
         copies = [
-            path for place in outside for path in (place / "Lora").rglob(name) if _sha256(path) == sha256
+            path for place in outside for path in (place / FOLDER).rglob(name) if _sha256(path) == sha256
         ]
         found += copies
+        # What a run that was killed while it published left behind.
+        found += [part for place in outside for part in abandoned_parts(place / FOLDER, Path(name).stem)]
         if not copies and (outside or not places):
             where = ", ".join(str(place) for place in outside) or "no models folder is known"
             left.append(

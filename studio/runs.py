@@ -7,6 +7,7 @@ something else before.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,12 @@ def owner(out_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
+
+
+def models_dirs(record: dict[str, Any]) -> tuple[str, ...]:
+    """Every models folder the run published its LoRA in, as its record says."""
+    known = record.get("models_dirs")
+    return tuple(text for text in known if isinstance(text, str)) if isinstance(known, list) else ()
 
 
 def check_out(out_dir: Path, photos_dir: Path) -> None:
@@ -58,14 +65,15 @@ def check_out(out_dir: Path, photos_dir: Path) -> None:
         )
 
 
-def claim(out_dir: Path, photos_dir: Path, name: str, *, models_dir: Path | None = None) -> None:
+def claim(out_dir: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[Path] = ()) -> None:
     """Make the folder and write down whose it is, and what deleting it has to reach.
 
     Args:
         out_dir: the run's folder.
         photos_dir: the person's photos.
         name: the run's name.
-        models_dir: where its LoRA is published, once that is known.
+        publishes_in: models folders its LoRA is published in, once they are known; those of earlier runs in
+            the same folder stay on record.
 
     Raises:
         BadInput: it cannot be written.
@@ -73,8 +81,8 @@ def claim(out_dir: Path, photos_dir: Path, name: str, *, models_dir: Path | None
     path = out_dir / WORK / OWNER
     record = owner(out_dir) or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
     record |= {"schema": SCHEMA, "photos": str(photos_dir.resolve()), "name": name}
-    if models_dir is not None:
-        record["models_dir"] = str(models_dir.resolve())
+    now = [str(place.resolve()) for place in publishes_in]
+    record["models_dirs"] = list(dict.fromkeys([*models_dirs(record), *now]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -93,6 +96,7 @@ def publish(artifact: LoraArtifact, host: LoraHost, *, models_dir: Path) -> Publ
 
 
 def _put(artifact: LoraArtifact, target: Path) -> bool:
+    remove_abandoned(target.parent, artifact.name)
     replaces = False
     for clash in _same_name(target.parent, artifact.name):
         if clash.is_file() and sha256_file(clash) == artifact.sha256:
@@ -110,6 +114,35 @@ def _put(artifact: LoraArtifact, target: Path) -> bool:
         raise PublishError(
             f"{target} cannot be written: {error.strerror}.", "Check its permissions and free space."
         ) from error
+    return True
+
+
+def abandoned_parts(folder: Path, name: str) -> list[Path]:
+    """Unfinished copies of a LoRA whose writer was killed: hidden, unlisted, and a person's likeness all the
+    same.
+
+    Args:
+        folder: The folder LoRAs are published in; need not be there.
+        name: The LoRA's name, without suffix.
+    """
+    return sorted(part for part in folder.glob(f".{glob.escape(name)}.*.part") if _is_abandoned(part))
+
+
+def remove_abandoned(folder: Path, name: str) -> None:
+    """Remove them; what may not be removed stays."""
+    for part in abandoned_parts(folder, name):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _is_abandoned(part: Path) -> bool:
+    """Whether nobody writes it any more: a writer holds the file's lock, and the kernel lets it go with the
+    process."""
+    try:
+        with part.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
     return True
 
 
@@ -136,19 +169,22 @@ def _copy(artifact: LoraArtifact, target: Path, *, replaces: bool) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{artifact.name}.", suffix=".part", dir=target.parent)
     part = Path(temporary)
     try:
-        with os.fdopen(handle, "wb") as out, artifact.path.open("rb") as source:
-            shutil.copyfileobj(source, out, 1 << 20)
+        with os.fdopen(handle, "wb") as out:
+            with contextlib.suppress(OSError):  # a network share without locks
+                fcntl.flock(out, fcntl.LOCK_EX)
+            with artifact.path.open("rb") as source:
+                shutil.copyfileobj(source, out, 1 << 20)
             out.flush()
             os.fsync(out.fileno())
-        if sha256_file(part) != artifact.sha256:
-            raise PublishError(
-                f"The copy of {artifact.name} differs from the original.", "Check the disk and try again."
-            )
-        part.chmod(0o644)
-        if replaces:
-            part.replace(target)
-        else:
-            _rename_new(part, target)
+            if sha256_file(part) != artifact.sha256:
+                raise PublishError(
+                    f"The copy of {artifact.name} differs from the original.", "Check the disk and try again."
+                )
+            part.chmod(0o644)
+            if replaces:
+                part.replace(target)
+            else:
+                _rename_new(part, target)
     finally:
         part.unlink(missing_ok=True)
 

@@ -38,8 +38,10 @@ def skeleton_from_photo(
         data = photo.read_bytes()
         picture = _upright(data)
     except (OSError, ValueError) as error:
+        # Pillow names the buffer it was given ("<_io.BytesIO object at …>"), which tells nobody anything.
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "this is no picture"
         raise StageError(
-            f"--pose-from {photo}: {error}", hint="Name a JPEG, PNG or WebP photo of one person."
+            f"--pose-from {photo}: {why}", hint="Name a JPEG, PNG or WebP photo of one person."
         ) from error
     params = {"module": MODULE, "resolution_px": min(size)}
     call = StageCall(STAGE, VERSION, FROM_PHOTO, params, {"photo": sha256_hex(data)})

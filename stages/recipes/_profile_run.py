@@ -76,7 +76,7 @@ class ProfileRun:
             self._sweep()
             self._check_plan()
             engine = self._engine()
-            photos = self._photos()
+            photos = self._photos(engine)
             lora = self._lora(engine, photos)
             blueprint = self._blueprint(lora)
             shooter = self._shooter(engine, blueprint, photos, lora)
@@ -147,7 +147,7 @@ class ProfileRun:
             cancel=self._cancel,
         )
 
-    def _photos(self) -> PhotoSet:
+    def _photos(self, engine: Engine) -> PhotoSet:
         since = time.monotonic()
 
         def judged(verdict: PhotoVerdict, index: int, total: int) -> None:
@@ -155,10 +155,14 @@ class ProfileRun:
                 PhotoChecked(verdict.file, verdict.accepted, verdict.reason, verdict.advice, index, total)
             )
 
+        def looked_at(done: int, total: int) -> None:
+            engine.may_go_on()  # a large folder takes minutes
+            self._emit(PhotosProgress(done, total))
+
         photos = load_photos(
             self._options.photos_dir,
             on_photo=judged,
-            on_progress=lambda done, total: self._emit(PhotosProgress(done, total)),
+            on_progress=looked_at,
         )
         self._emit(PhotosDone(len(photos.accepted), len(photos.refused)))
         self._clock.lap("photos", since)

@@ -26,4 +26,6 @@ def main(args: Sequence[str] | None = None) -> int:
             "Run `sh scripts/setup.sh` first; it says what to run then.\n"
         )
         return 3
+    except KeyboardInterrupt:
+        return 130
     return run(args)

@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode, Failure, explain
-from ._state import State, make_console
+from ._interrupt import ending_softly
+from ._state import BROKEN_PIPE, State, make_console
 
 # name -> (module of this package, function, short help). Stated here so that `--help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -86,7 +87,10 @@ def run(args: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     state = State(tuple(sys.argv[1:] if args is None else args))
     try:
-        result = app.main(args=list(state.args), prog_name="sdwebui-client", standalone_mode=False, obj=state)
+        with ending_softly():
+            result = app.main(
+                args=list(state.args), prog_name="sdwebui-client", standalone_mode=False, obj=state
+            )
         return int(result) if isinstance(result, int) else ExitCode.DONE
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -140,4 +144,4 @@ def _closed_pipe() -> int:
     """`… | head` closed our output: nothing to say, and nowhere to say it."""
     # Python's own flush at exit must not complain again.
     sys.stdout = None
-    return 128 + 13
+    return BROKEN_PIPE

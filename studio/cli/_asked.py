@@ -70,9 +70,27 @@ def read_asked(given: dict[str, Any]) -> Asked:
             "count": given["count"],
             "seed": given["seed"],
             "lora": given["lora"],
-            "pose_from": existing_file(given["pose_from"], "--pose-from") if given["pose_from"] else None,
+            "pose_from": _pose_photo(given["pose_from"]) if given["pose_from"] else None,
             "explain": given["explain"],
             "subject": given["subject"],
             "person": name if given["name"] is not None else None,
         },
     )
+
+
+def _pose_photo(text: str) -> Path:
+    """The photo of --pose-from, looked at before minutes are spent on the other photos.
+
+    Raises:
+        BadInput: it is not there or no picture.
+    """
+    from PIL import Image
+
+    path = existing_file(text, "--pose-from")
+    try:
+        Image.open(path).close()
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInput(
+            f"--pose-from {text} is no picture.", hint="Name a JPEG, PNG or WebP photo of one person."
+        ) from error
+    return path

@@ -36,6 +36,8 @@ class Display:
         self._photos: list[ev.PhotoChecked] = []
         self._left_out: list[ev.ServerChecked] = []
         self._cached = 0
+        self.worked = False
+        """Whether a stage was finished that a later run will not have to do again."""
         self._handlers: dict[type[ev.Event], Callable[[Any], None]] = {
             ev.Note: self._note,
             ev.ServerChecked: self._server,
@@ -150,6 +152,7 @@ class Display:
     def _done(self, event: ev.StageDone) -> None:
         self._bars.done(event)
         self._cached += event.cached
+        self.worked = self.worked or not event.cached
         if self._explain and event.cached:
             self.say(f"  {event.shot}: {event.stage} kept: {event.why}", style="dim")
 
@@ -168,7 +171,7 @@ class Display:
             self.heading(f"{plural(len(portraits), 'portrait')} in {duration(seconds)}")
             self.console.print(portrait_table(portraits))
         if self._cached:
-            self.say(f"{plural(self._cached, 'stage')} had been done before and were kept.")
+            self.say(f"{plural(self._cached, 'stage')} kept from before.")
         if run.get("webui", {}).get("sandbox"):
             self.say(
                 "Made by the SANDBOX: pictures that show the way, not portraits a model painted.",

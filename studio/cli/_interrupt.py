@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""SIGTERM is what `docker stop`, systemd and a closing session send; it deserves the same care."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGTERM is what `docker stop` and systemd send, SIGHUP a terminal that is closed: both deserve the same
+care."""
 
 
 @contextmanager
@@ -26,7 +28,9 @@ def interruptible(cancel: Callable[[], None], note: Callable[[str], None]) -> It
     seen = 0
 
     def stop() -> None:
-        note("Stopping: telling the WebUI to drop our job (once more: stop at once) …")
+        # A terminal that was closed takes no words (rich ends the thread with SystemExit); the job must end.
+        with suppress(OSError, SystemExit):
+            note("Stopping: telling the WebUI to drop our job (once more: stop at once) …")
         cancel()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -37,9 +41,34 @@ def interruptible(cancel: Callable[[], None], note: Callable[[str], None]) -> It
         # In a thread of its own: a handler interrupts the main thread anywhere, even inside a lock both need.
         threading.Thread(target=stop, name="stop", daemon=True).start()
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    before = _handle(handle)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ending_softly() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, so that what it opened is closed: jobs on a
+    server, the sandbox, temporary folders."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = _handle(handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[signal.Signals, Any]:
+    """Set a handler; returns those there were. `nohup` has SIGHUP ignored, and it stays so."""
+    wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in wanted}

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 110
 """Columns of a table when the output is no terminal and COLUMNS says nothing."""
 
+BROKEN_PIPE = 128 + 13
+"""Exit status when `… | head` has closed our output: what a shell shows for SIGPIPE."""
+
 
 @dataclass
 class State:
@@ -88,7 +91,16 @@ def make_console(*, stderr: bool) -> Console:
     """A rich console that keeps long paths in one piece and tables readable where there is no terminal."""
     from rich.console import Console
 
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    class PipeConsole(Console):
+        """Ends with the status a shell expects when the reader is gone, where rich says 1."""
+
+        def on_broken_pipe(self) -> None:
+            try:
+                super().on_broken_pipe()
+            except SystemExit:
+                raise SystemExit(BROKEN_PIPE) from None
+
+    console = PipeConsole(stderr=stderr, highlight=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
     return console

@@ -161,7 +161,7 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
     started = time.monotonic()
     models = asked.out_dir / runs.WORK / "sandbox"
     with _connected(display, asked.webui, models, options.preset.family) as connection:
-        runs.claim(asked.out_dir, asked.photos_dir, asked.name, models_dir=connection.models_dir)
+        runs.claim(asked.out_dir, asked.photos_dir, asked.name, publishes_in=connection.publishes_in)
         options = replace(options, models_dir=connection.models_dir, consent=note)
         try:
             with interruptible(cancel.cancel, display.say):
@@ -184,13 +184,16 @@ def _print_run(out_dir: Path) -> None:
 def _after_the_fall(state: State, display: Display, error: BaseException) -> None:
     """What to show before the error itself."""
     from sdwebui_client import Cancelled
+    from stages.errors import LikenessNotReached
     from train_lora import PhotosError, TrainCancelled
 
     display.close()
     if isinstance(error, PhotosError):
         display.show_photos()
-    if isinstance(error, Cancelled | TrainCancelled | KeyboardInterrupt):
-        display.say("\nInterrupted. What is finished is kept; run it again to continue:", style="bold")
+    interrupted = isinstance(error, Cancelled | TrainCancelled | KeyboardInterrupt)
+    if interrupted or (display.worked and not isinstance(error, LikenessNotReached | SystemExit)):
+        what = "Interrupted" if interrupted else "Stopped"
+        display.say(f"\n{what}. What is finished is kept; run it again to continue:", style="bold")
         display.say(f"    {state.again()}")
 
 

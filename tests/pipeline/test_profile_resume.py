@@ -154,7 +154,7 @@ def test_out_of_memory_is_said_and_the_next_run_goes_on(
     photos: Path, server: SandboxServer, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     first = Watched()
-    _switch(server, Fault(kind="oom", after=4))
+    _switch(server, Fault(kind="oom", after=4, count=0))
     with pytest.raises(OutOfMemory) as caught:
         run(options(photos, tmp_path), server.url, watch=first)
     _switch(server)

@@ -198,3 +198,8 @@ def test_errors_say_what_to_do() -> None:
     assert "report.html" in none.hint
     blurred = LikenessNotReached(best=0.9, asked=0.5, out_dir=Path("out"), reason="the face is not sharp")
     assert "likeness of 0.90: the face is not sharp" in str(blurred)
+
+
+def test_a_likeness_just_below_is_not_shown_as_reached() -> None:
+    told = str(LikenessNotReached(best=0.998, asked=1.0, out_dir=Path("out")))
+    assert "asked likeness of 1.000: the best reached 0.998" in told

@@ -30,7 +30,7 @@ def photos(tmp_path: Path) -> Path:
 
 def make_run(tmp_path: Path, photos: Path, *, own_lora: bool = True, models_dir: Path | None = None) -> Path:
     out = tmp_path / "output" / "alice"
-    claim(out, photos, "alice", models_dir=models_dir)
+    claim(out, photos, "alice", publishes_in=[models_dir] if models_dir else [])
     (out / "portraits").mkdir()
     (out / "portraits" / "1.png").write_bytes(b"x" * 1000)
     if own_lora:
@@ -56,6 +56,24 @@ def test_the_published_lora_goes_too(tmp_path: Path, photos: Path, models: Path)
     assert plan.left == ()
     delete(plan)
     assert list((models / "Lora").iterdir()) == []
+
+
+def test_the_lora_goes_from_every_folder_it_was_published_in(tmp_path: Path, photos: Path) -> None:
+    places = [tmp_path / "one", tmp_path / "two"]
+    out = make_run(tmp_path, photos)
+    for place in places:
+        (place / "Lora").mkdir(parents=True)
+        (place / "Lora" / "alice.safetensors").write_bytes(LORA)
+        claim(out, photos, "alice", publishes_in=[place])
+    delete(plan_deletion(out, None))
+    assert [list((place / "Lora").iterdir()) for place in places] == [[], []]
+
+
+def test_half_a_copy_of_a_killed_run_goes_too(tmp_path: Path, photos: Path, models: Path) -> None:
+    (models / "Lora" / ".alice.x1y2.part").write_bytes(LORA[:3])
+    (models / "Lora" / ".bob.x1y2.part").write_bytes(LORA[:3])
+    delete(plan_deletion(make_run(tmp_path, photos, models_dir=models), None))
+    assert [path.name for path in (models / "Lora").iterdir()] == [".bob.x1y2.part"]
 
 
 def test_another_file_of_that_name_stays(tmp_path: Path, photos: Path, models: Path) -> None:

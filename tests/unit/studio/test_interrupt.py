@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from studio.cli._interrupt import SIGNALS, interruptible
+from studio.cli._interrupt import SIGNALS, ending_softly, interruptible
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -34,6 +34,33 @@ def test_a_signal_inside_a_lock_the_cancel_needs_does_not_hang() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             assert not cancelled.wait(0.05)
         assert cancelled.wait(5)
+
+
+def test_a_closed_terminal_does_not_keep_the_job_running() -> None:
+    cancelled = threading.Event()
+
+    def gone(_: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    with interruptible(cancelled.set, gone):
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert cancelled.wait(5)
+
+
+def test_nohup_stays_in_force() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_softly(), interruptible(lambda: pytest.fail("cancelled"), lambda _: None):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_every_signal_ends_the_program_like_ctrl_c(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt), ending_softly():
+        os.kill(os.getpid(), number)
 
 
 def test_handlers_are_put_back() -> None:

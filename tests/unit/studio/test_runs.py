@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import BadInput
-from studio.runs import WORK, check_out, claim, owner
+from studio.runs import WORK, check_out, claim, models_dirs, owner
 
 
 @pytest.fixture
@@ -32,12 +32,21 @@ def test_a_new_folder_is_claimed_and_known_again(tmp_path: Path, photos: Path) -
 def test_claiming_again_keeps_when_it_was_made(tmp_path: Path, photos: Path) -> None:
     claimed(tmp_path / "out", photos)
     first = owner(tmp_path / "out")
-    claim(tmp_path / "out", photos, "alice", models_dir=tmp_path)
+    claim(tmp_path / "out", photos, "alice", publishes_in=[tmp_path])
     second = owner(tmp_path / "out")
     assert first is not None
     assert second is not None
     assert second["created"] == first["created"]
-    assert second["models_dir"] == str(tmp_path)
+    assert models_dirs(second) == (str(tmp_path),)
+
+
+def test_no_folder_a_lora_was_published_in_is_forgotten(tmp_path: Path, photos: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for places in ([one], [two], [], [one]):
+        claim(tmp_path / "out", photos, "alice", publishes_in=places)
+    record = owner(tmp_path / "out")
+    assert record is not None
+    assert models_dirs(record) == (str(one), str(two))
 
 
 def test_a_folder_with_other_things_is_refused(tmp_path: Path, photos: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import os
@@ -94,6 +95,26 @@ def test_twice_is_once(tmp_path: Path, models: Path) -> None:
     second = publish(artifact, Host(models), models_dir=models)
     assert not second.copied
     assert first.path.stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize("published_before", [False, True])
+def test_what_a_killed_publisher_left_is_swept(tmp_path: Path, models: Path, published_before: bool) -> None:
+    artifact = make(tmp_path / "made")
+    if published_before:
+        publish(artifact, Host(models), models_dir=models)
+    for name in (".alice.k1ll3d.part", ".alice-2.0ther.part"):
+        (models / "Lora" / name).write_bytes(b"half a face")
+    publish(artifact, Host(models), models_dir=models)
+    names = sorted(path.name for path in (models / "Lora").iterdir())
+    assert names == [".alice-2.0ther.part", "alice.safetensors"]
+
+
+def test_a_copy_that_is_being_written_is_left_alone(tmp_path: Path, models: Path) -> None:
+    part = models / "Lora" / ".alice.busy.part"
+    with part.open("wb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        publish(make(tmp_path / "made"), Host(models), models_dir=models)
+        assert part.exists()
 
 
 def test_a_slow_server_is_waited_for(tmp_path: Path, models: Path) -> None:
