@@ -1,4 +1,4 @@
-"""Make the pictures of README and docs from a sandbox run: photos, stages of a portrait, contact sheet.
+"""Make the pictures of README and docs from a sandbox run: photos, candidates, stages, contact sheet.
 
 python scripts/make_doc_pictures.py
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 IMAGES = ROOT / "docs" / "images"
 SEED = "3"
 TITLES = {"txt2img": "txt2img", "img2img": "img2img: tone", "upscale": "upscale", "finish": "finish"}
@@ -61,12 +62,24 @@ def stages_of(folder: Path) -> list[tuple[Image.Image, str]]:
     sidecar = json.loads(
         next(iter(sorted((folder / "portraits").glob("*.provenance.json")))).read_text("utf-8")
     )
-    found: list[tuple[Image.Image, str]] = []
-    for stage in sidecar["stages"]:
-        if stage["stage"] in TITLES:
-            blob = folder / ".work" / "store" / "blobs" / stage["output"][:2] / stage["output"]
-            found.append((Image.open(blob), TITLES[stage["stage"]]))
-    return found
+    return [
+        (kept(folder, stage["output"]), TITLES[stage["stage"]])
+        for stage in sidecar["stages"]
+        if stage["stage"] in TITLES
+    ]
+
+
+def candidates_of(folder: Path) -> list[tuple[Image.Image, str]]:
+    """Every first picture of the run, with its likeness."""
+    run_json = json.loads((folder / "run.json").read_text("utf-8"))
+    return [
+        (kept(folder, shot["sha256"]), f"likeness {shot['likeness']:.2f}") for shot in run_json["candidates"]
+    ]
+
+
+def kept(folder: Path, sha256: str) -> Image.Image:
+    """A picture out of the run's store."""
+    return Image.open(folder / ".work" / "store" / "blobs" / sha256[:2] / sha256)
 
 
 def main() -> None:
@@ -79,6 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
         run(folder)
+        strip(candidates_of(folder), height=270, target=IMAGES / "candidates.jpg")
         strip(stages_of(folder), height=420, target=IMAGES / "stages.jpg")
         sheet = Image.open(folder / "contact-sheet.jpg")
         sheet.thumbnail((1100, 1100), Image.Resampling.LANCZOS)
