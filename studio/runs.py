@@ -31,7 +31,9 @@ def owner(out_dir: Path) -> dict[str, Any] | None:
 def models_dirs(record: dict[str, Any]) -> tuple[str, ...]:
     """Every models folder the run published its LoRA in, as its record says."""
     known = record.get("models_dirs")
-    return tuple(text for text in known if isinstance(text, str)) if isinstance(known, list) else ()
+    # Folders of before had one place on record.
+    places = [record.get("models_dir"), *(known if isinstance(known, list) else ())]
+    return tuple(dict.fromkeys(text for text in places if isinstance(text, str)))
 
 
 def check_out(out_dir: Path, photos_dir: Path) -> None:

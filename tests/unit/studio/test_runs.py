@@ -49,6 +49,10 @@ def test_no_folder_a_lora_was_published_in_is_forgotten(tmp_path: Path, photos: 
     assert models_dirs(record) == (str(one), str(two))
 
 
+def test_the_one_place_of_an_older_record_counts() -> None:
+    assert models_dirs({"models_dir": "/one", "models_dirs": ["/one", "/two", 3]}) == ("/one", "/two")
+
+
 def test_a_folder_with_other_things_is_refused(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "letter.txt").touch()
