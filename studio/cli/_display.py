@@ -170,6 +170,8 @@ class Display:
         if portraits:
             self.heading(f"{plural(len(portraits), 'portrait')} in {duration(seconds)}")
             self.console.print(portrait_table(portraits))
+        for line in missing_lines(run):
+            self.say(line, style="yellow")
         if self._cached:
             self.say(f"{plural(self._cached, 'stage')} kept from before.")
         if run.get("webui", {}).get("sandbox"):
@@ -186,6 +188,23 @@ class Display:
         ):
             if (out_dir / name).exists():
                 self.say(f"  {name:<18} {what}")
+
+
+def missing_lines(run: dict[str, Any]) -> list[str]:
+    """What was wanted and not delivered, how near it came, and what to do; empty when all is there."""
+    missing = run.get("unfilled", [])
+    if not missing:
+        return []
+    delivered = len(run.get("portraits", []))
+    wanted = ", ".join(f"{slot['pose']} {slot['tone']}" for slot in missing)
+    asked, rejected = run.get("min_likeness", 0.0), run.get("rejected", [])
+    tried = {slot["pose"] for slot in missing}
+    best = max((shot["likeness"] or 0.0 for shot in rejected if shot["pose"] in tried), default=0.0)
+    return [
+        f"{delivered} of {delivered + len(missing)}: nothing good enough for {wanted}"
+        f" (best likeness {best:.2f}, asked {asked:.2f}).",
+        "Draw more of each pose (--set shots=6), ask for less (--set min_likeness=0.6), or add photos.",
+    ]
 
 
 def photo_table(photos: list[ev.PhotoChecked]) -> Table:

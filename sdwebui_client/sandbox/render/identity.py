@@ -18,7 +18,7 @@ FULL_WEIGHT = 0.75
 """The tag's weight from which a LoRA gives all it has."""
 OVERDONE_WEIGHT = 1.15
 """Above it a LoRA burns in: the likeness falls again."""
-GOOD_SEEDS = 0.62
+GOOD_SEEDS = 0.75
 """Share of the seeds that keep the likeness."""
 
 

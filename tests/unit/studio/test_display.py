@@ -10,7 +10,7 @@ from rich.console import Console
 from sdwebui_client import Progress
 from stages import events as ev
 from studio.cli._bars import LiveBars, PlainBars, make_bars
-from studio.cli._display import Display
+from studio.cli._display import Display, missing_lines
 
 
 def console(*, width: int = 100, terminal: bool = False) -> Console:
@@ -167,3 +167,20 @@ def test_a_server_that_is_left_out_is_told_once_the_run_goes_on_without_it() -> 
         display(ev.PhotosProgress(1, 2))
         display(ev.PhotosProgress(2, 2))
     assert shown(display).count("no ControlNet") == 1
+
+
+def test_the_summary_says_what_is_missing_how_near_it_came_and_what_to_do() -> None:
+    run = {
+        "portraits": [{"file": "portraits/01-front-warm.png"}],
+        "unfilled": [{"pose": "front", "tone": "cool"}],
+        "rejected": [
+            {"pose": "front", "likeness": 0.63},
+            {"pose": "front", "likeness": None},
+            {"pose": "head_tilt", "likeness": 0.69},
+        ],
+        "min_likeness": 0.7,
+    }
+    said, advice = missing_lines(run)
+    assert said == "1 of 2: nothing good enough for front cool (best likeness 0.63, asked 0.70)."
+    assert "--set min_likeness=" in advice
+    assert missing_lines({**run, "unfilled": []}) == []
