@@ -45,7 +45,7 @@ def stub() -> Iterator[StubWebUI]:
 
 
 def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.005)
@@ -86,7 +86,7 @@ def test_cancelling_after_the_answer_was_lost_interrupts_the_job(stub: StubWebUI
         assert stub.started.wait(5)
         wait_for(lambda: any(path == "/internal/progress" for _, path, _ in stub.seen))
         token.cancel()
-        thread.join(5)
+        thread.join(30)
     assert isinstance(out["error"], Cancelled)
     assert stub.interrupts >= 1
     assert stub.current is None
@@ -117,7 +117,7 @@ def test_a_lost_job_that_still_waits_is_interrupted_when_it_starts(stub: StubWeb
         thread, out = drawing(webui, task_id="task(ours)")
         wait_for(lambda: stub.pending == ["task(ours)"])
         webui.cancel("task(ours)")
-        thread.join(5)
+        thread.join(30)
         assert isinstance(out["error"], Cancelled)
         assert stub.interrupts == 0, "theirs must go on"
         stub.interrupted = True  # theirs ends by itself
@@ -149,7 +149,7 @@ def test_a_job_that_was_sent_again_is_cancelled_by_the_id_it_was_given(stub: Stu
         thread, out = drawing(webui, task_id="task(ours)")
         wait_for(lambda: stub.current == "task(ours)~2")
         assert webui.cancel("task(ours)")
-        thread.join(5)
+        thread.join(30)
     assert isinstance(out["error"], Cancelled)
 
 
