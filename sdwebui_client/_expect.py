@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from ._infotext import named_hashes
 from .flavours import MapProof
 from .images import EncodedImage
+from .infotext import named_hashes
 from .types.result import Effect
 
 

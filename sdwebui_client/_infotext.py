@@ -28,12 +28,6 @@ def told(info: Mapping[str, Any], index: int = 0) -> dict[str, str]:
     return found
 
 
-def named_hashes(value: str) -> dict[str, str]:
-    """Return "name: hash, name: hash" (infotext "Lora hashes") as a mapping of name to hash."""
-    pairs = (part.rpartition(":") for part in value.split(","))
-    return {name.strip(): digest.strip() for name, _, digest in pairs if name.strip()}
-
-
 def html_fields(html: str) -> dict[str, str]:
     """Return the settings of SD.Next's HTML summary (POST /sdapi/v1/control), "Key: value| Key: value".
 

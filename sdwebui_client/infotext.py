@@ -50,8 +50,7 @@ class Infotext:
     @property
     def lora_hashes(self) -> dict[str, str]:
         """Hash by name of each LoRA that was applied."""
-        pairs = (part.rpartition(":") for part in self.settings.get("Lora hashes", "").split(","))
-        return {name.strip(): digest.strip() for name, _, digest in pairs if name.strip()}
+        return named_hashes(self.settings.get("Lora hashes", ""))
 
     def __str__(self) -> str:
         lines = [self.prompt] if self.prompt else []
@@ -71,6 +70,12 @@ def parse_infotext(text: str) -> Infotext:
         body, settings = head, found
     prompt, negative = _split_negative(body)
     return Infotext(prompt, negative, settings)
+
+
+def named_hashes(value: str) -> dict[str, str]:
+    """Return "name: hash, name: hash" ("Lora hashes") as a mapping of name to hash."""
+    pairs = (part.rpartition(":") for part in value.split(","))
+    return {name.strip(): digest.strip() for name, _, digest in pairs if name.strip()}
 
 
 def quote(value: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 from .model import Preset
@@ -52,8 +51,3 @@ def _relax(node: Any) -> None:
     elif isinstance(node, list):
         for value in node:
             _relax(value)
-
-
-def stage_schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema of each stage's block by its `type:`."""
-    return {name: deepcopy(model.model_json_schema(by_alias=True)) for name, model in STAGE_TYPES.items()}
