@@ -9,14 +9,9 @@ import pytest
 from sdwebui_client import Cancelled, CancelToken, ServerError
 from sdwebui_client.sandbox.settings import Fault
 from stages.events import Event, Note, PhotosProgress
-from tests.pipeline._recipe import GENERATIONS, Watched, copy_photos, generations, options, run, sandbox
+from tests.pipeline._recipe import GENERATIONS, Watched, generations, options, run, sandbox
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_photos(tmp_path_factory.mktemp("photos") / "alice")
 
 
 @pytest.mark.parametrize("kind", ["500", "oom"])

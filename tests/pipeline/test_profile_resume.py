@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from stages.lock import FolderLock
 from tests.pipeline._recipe import (
     GENERATIONS,
     Watched,
-    copy_photos,
     deliverables,
     generations,
     options,
@@ -27,17 +25,6 @@ from tests.pipeline._recipe import (
 )
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_photos(tmp_path_factory.mktemp("photos") / "alice")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
-    with sandbox(tmp_path_factory.mktemp("models")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

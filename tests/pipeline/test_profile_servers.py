@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from tests.pipeline._recipe import (
     EXAMPLES,
     GENERATIONS,
     Watched,
-    copy_photos,
     generations,
     options,
     run,
@@ -28,17 +26,6 @@ from tests.pipeline._recipe import (
 )
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_photos(tmp_path_factory.mktemp("photos") / "alice")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
-    with sandbox(tmp_path_factory.mktemp("models")) as running:
-        yield running
 
 
 def test_everything_missing_is_told_at_once_and_nothing_is_made(photos: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from stages.reproduce import ReproduceResult, reproduce
 from tests.pipeline._recipe import copy_photos, options, run, sandbox
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
-    with sandbox(tmp_path_factory.mktemp("models")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
