@@ -15,8 +15,8 @@ EVERYWHERE = ("a1111", "forge", "reforge")
 
 
 def recorded(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """(flavour, *row) for every server on which the row's case was recorded; on none is a mistake in the row."""
-    """(flavour, *row) for every server that has the row's case; a case that none has is a mistake in the row."""
+    """(flavour, *row) for every server that has the row's case; a case that none has is a mistake."""
+    found = [(flavour, *row) for row in rows for flavour in EVERYWHERE if row[0] in recordings(flavour)]
     unknown = {row[0] for row in rows} - {case for _, case, *_ in found}
     assert not unknown, f"recorded nowhere: {sorted(unknown)}"
     return found
