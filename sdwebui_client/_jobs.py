@@ -65,9 +65,19 @@ class _Exchange:
         self._thread = threading.Thread(target=self._run, name="sdwebui-job", daemon=True)
         self._thread.start()
 
-    def join(self, seconds: float) -> None:
-        """Wait for the answer, but not longer."""
-        self._thread.join(seconds)
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until the answer comes; all of it once that is past."""
+        if self.over:
+            time.sleep(seconds)
+        else:
+            self._thread.join(seconds)
+
+    def answered(self) -> bool | None:
+        """Whether the server answered; None when the answer is lost (connection broken, proxy gave up)."""
+        if not self.over:
+            return False
+        lost = self.answer is None or self.answer.status in GATEWAY_STATUSES
+        return None if lost else True
 
     def _run(self) -> None:
         try:
@@ -301,8 +311,8 @@ class Job:
         LettingGo(
             self._watch,
             self.task_id,
-            answered=None if exchange.over else (lambda: exchange.over),
-            pause=time.sleep if exchange.over else exchange.join,
+            answered=exchange.answered,
+            pause=exchange.pause,
             patience_s=self._timeouts.recover_s,
         ).now()
 

@@ -27,7 +27,7 @@ class LettingGo:
     Args:
         watch: Asks the server.
         task_id: The job's `force_task_id`.
-        answered: Whether the request was answered, which ends it all; None when its answer is lost, so
+        answered: Whether the request was answered, which ends it all; None once its answer is lost, so
             that only the server can tell what is left of the job.
         pause: Waits so many seconds, or until the answer comes.
         patience_s: A server that is silent for so long is not asked any more once the answer is lost.
@@ -38,7 +38,7 @@ class LettingGo:
         watch: TaskWatch,
         task_id: str,
         *,
-        answered: Callable[[], bool] | None,
+        answered: Callable[[], bool | None],
         pause: Callable[[float], object] = time.sleep,
         patience_s: float = 120.0,
     ) -> None:
@@ -52,9 +52,7 @@ class LettingGo:
         try:
             while not self._over and time.monotonic() < deadline:
                 state = self._step()
-                if self._answered is not None and not state.active:
-                    break
-                if self._answered is None and state.queued:
+                if state.queued or not (state.active or self._lost):
                     break
                 self._pause(ASK_EVERY_S)
         except WebUIError as error:
@@ -64,9 +62,11 @@ class LettingGo:
 
     @property
     def _over(self) -> bool:
-        if self._answered is not None:
-            return self._answered()
-        return self._gone >= 2
+        return bool(self._answered()) or (self._lost and self._gone >= 2)
+
+    @property
+    def _lost(self) -> bool:
+        return self._answered() is None
 
     def _step(self) -> TaskState:
         """Ask, and interrupt when it is ours that runs."""
@@ -84,7 +84,7 @@ class LettingGo:
         heard_at = time.monotonic()
         while not self._over:
             self._pause(ASK_EVERY_S)
-            if self._answered is None and time.monotonic() - heard_at > self._patience_s:
+            if self._lost and time.monotonic() - heard_at > self._patience_s:
                 log.warning("%s may still be running: the server does not answer", self._task_id)
                 return
             try:

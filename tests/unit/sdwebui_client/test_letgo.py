@@ -125,6 +125,35 @@ def test_a_lost_job_that_still_waits_is_interrupted_when_it_starts(stub: StubWeb
     assert stub.interrupts >= 1
 
 
+def test_a_proxy_that_gives_up_after_the_cancel_does_not_end_the_watch(stub: StubWebUI) -> None:
+    """A 504 is no answer: the cancelled job still waits on the server, and must not be drawn later."""
+    theirs = threading.Thread(target=stub.run, args=({"force_task_id": "task(theirs)"},), daemon=True)
+    theirs.start()
+    assert stub.started.wait(5)
+    gave_up = threading.Event()
+    gateway_gives_up(stub)
+    at_once = stub.hooks["/sdapi/v1/txt2img"]
+
+    def late() -> Reply | None:
+        reply = at_once()
+        assert gave_up.wait(30)
+        return reply
+
+    stub.hooks["/sdapi/v1/txt2img"] = late
+    with WebUI(stub.url) as webui:
+        thread, out = drawing(webui, task_id="task(ours)")
+        wait_for(lambda: stub.pending == ["task(ours)"])
+        webui.cancel("task(ours)")
+        thread.join(30)
+        assert isinstance(out["error"], Cancelled)
+        gave_up.set()
+        wait_for(lambda: not [t for t in threading.enumerate() if t.name == "sdwebui-job"])
+        assert stub.interrupts == 0, "theirs must go on"
+        stub.interrupted = True  # theirs ends by itself
+        wait_for(lambda: stub.finished == ["task(theirs)", "task(ours)"])
+    assert stub.interrupts >= 1
+
+
 def test_the_total_limit_holds_while_a_lost_job_is_waited_for(stub: StubWebUI) -> None:
     gateway_gives_up(stub)
     with WebUI(stub.url, timeouts=Timeouts(total_s=0.3)) as webui, pytest.raises(Timeout, match=r"0\.3 s"):
@@ -191,7 +220,7 @@ def test_a_silent_server_is_not_asked_for_ever(stub: StubWebUI) -> None:
     stub.hooks["/sdapi/v1/progress"] = lambda: Reply(503)
     before = set(threading.enumerate())
     watch = TaskWatch(Transport(stub.url), has_ids=True)
-    LettingGo(watch, "task(ours)", answered=None, patience_s=0.1).now()
+    LettingGo(watch, "task(ours)", answered=lambda: None, patience_s=0.1).now()
     wait_for(lambda: not [t for t in set(threading.enumerate()) - before if t.name == "sdwebui-reaper"])
 
 
