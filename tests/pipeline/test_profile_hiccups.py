@@ -32,7 +32,8 @@ def test_a_generation_that_fails_twice_ends_the_run_and_is_named(photos: Path, t
             run(options(photos, tmp_path / "out"), server.url, watch=watch)
         made = generations(server)
     assert any("failed again" in event.text for event in watch.of(Note))
-    assert made == 3 + 2
+    # Twice, not more; the shot that goes beside it may have come as far by then.
+    assert 3 + 2 <= made <= 3 + 2 * 2
 
 
 def test_cancelling_while_photos_are_looked_at_stops_there(photos: Path, tmp_path: Path) -> None:
