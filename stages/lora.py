@@ -127,7 +127,7 @@ def train(
         folder = work / "training"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        artifact = trainer.train(dataset, recipe, folder, on_progress=relay, cancel=engine.cancel)
+        artifact = trainer.train(dataset, recipe, folder, on_progress=relay, cancel=engine.cancel).final
         data = artifact.path.read_bytes()
         shutil.rmtree(folder, ignore_errors=True)
         return Made(outputs={"lora": data})

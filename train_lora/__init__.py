@@ -1,7 +1,7 @@
 """From a folder of photos to a LoRA a WebUI lists: check the photos, build a dataset, train, publish."""
 
 from .artifact import LoraArtifact, read_artifact
-from .backends import BACKENDS, SandboxTrainer, TrainerBackend, get_backend
+from .backends import BACKENDS, Checkpoint, SandboxTrainer, TrainerBackend, TrainingRun, get_backend
 from .dataset import Dataset, DatasetItem, build_dataset, read_dataset
 from .errors import ArtifactError, PhotosError, PublishError, RecipeError, TrainCancelled, TrainError
 from .limits import PhotoLimits
@@ -10,10 +10,12 @@ from .photos import load_photos
 from .progress import TrainProgress
 from .publish import LoraHost, PublishedLora, publish, unpublish
 from .recipe import TrainRecipe, make_recipe
+from .training_settings import TrainSettings
 
 __all__ = [
     "BACKENDS",
     "ArtifactError",
+    "Checkpoint",
     "Dataset",
     "DatasetItem",
     "LoraArtifact",
@@ -31,7 +33,9 @@ __all__ = [
     "TrainError",
     "TrainProgress",
     "TrainRecipe",
+    "TrainSettings",
     "TrainerBackend",
+    "TrainingRun",
     "build_dataset",
     "get_backend",
     "load_photos",

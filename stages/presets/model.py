@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self, cast
 
 from pydantic import ConfigDict, Field, model_validator
 
+from train_lora.training_settings import TrainSettings
+
 from ._fields import UPSCALED_MAX_PX, Fraction, LoraWeight, Name, Names, PresetModel
 from .stage_params import (
     STAGE_TYPES,
@@ -35,34 +37,11 @@ class LoraUse(PresetModel):
     """Weight in ADetailer's face prompt, -2 to 2. A little above `weight`: only the face is painted there."""
 
 
-class TrainParams(PresetModel):
+class TrainParams(TrainSettings, PresetModel):
     """How the person's LoRA is trained."""
 
-    steps: Annotated[int, Field(ge=1, le=20000)] = 1200
-    """Optimizer steps, 1–20000. About 120–150 a photo; too many copies the photos."""
-    resolution: Annotated[int, Field(ge=256, le=2048, multiple_of=64)] = 512
-    """Side of the square training pictures, px, 256–2048 in steps of 64. 512 for SD 1.5, 1024 for SDXL."""
-    network_dim: Annotated[int, Field(ge=1, le=320)] = 32
-    """Rank of the LoRA, 1–320. Higher = larger file, more detail, sooner overfitted."""
-    network_alpha: Annotated[float, Field(gt=0.0, le=320.0)] = 16.0
-    """Scale of the LoRA: its effect is alpha / dim. At most `network_dim`; half of it is usual."""
-    unet_lr: Annotated[float, Field(ge=0.0, le=0.1)] = 1.0e-4
-    """Learning rate of the U-Net, 0–0.1. 1e-3 gave noise in users' reports. 0 = not trained."""
-    text_encoder_lr: Annotated[float, Field(ge=0.0, le=0.1)] = 5.0e-5
-    """Learning rate of the text encoder, 0–0.1. 0 = not trained (recommended for SDXL)."""
     trigger: Name = "ohwx person"
     """Words that stand for the person in prompts: a rare token and the class."""
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if self.network_alpha > self.network_dim:
-            raise ValueError(
-                f"network_alpha ({self.network_alpha:g}) is above network_dim ({self.network_dim}): "
-                "the LoRA would be amplified"
-            )
-        if self.unet_lr == 0.0 and self.text_encoder_lr == 0.0:
-            raise ValueError("unet_lr and text_encoder_lr are both 0: nothing would be trained")
-        return self
 
 
 class Preset(PresetModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -94,7 +94,7 @@ def _type(annotation: Any) -> str:
         return ", ".join(_type(arg) for arg in get_args(annotation))
     if origin is tuple:
         return "list"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return "map"
     names = {str: "text", int: "whole number", float: "number", bool: "true, false", NoneType: "null"}
     return names[annotation]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import TrainError
-from .base import TrainerBackend
+from .base import Checkpoint, TrainerBackend, TrainingRun
 from .sandbox import SandboxTrainer
 
 BACKENDS: dict[str, Callable[[], TrainerBackend]] = {"sandbox": SandboxTrainer}
 """Name -> how to make one."""
 
-__all__ = ["BACKENDS", "SandboxTrainer", "TrainerBackend", "get_backend"]
+__all__ = ["BACKENDS", "Checkpoint", "SandboxTrainer", "TrainerBackend", "TrainingRun", "get_backend"]
 
 
 def get_backend(name: str) -> TrainerBackend:

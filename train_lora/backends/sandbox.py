@@ -17,11 +17,12 @@ from pathlib import Path
 
 from .._files import write_atomically
 from .._reference import Reference, make_reference
-from ..artifact import LoraArtifact, read_artifact
+from ..artifact import read_artifact
 from ..dataset import Dataset
 from ..errors import RecipeError, TrainError
 from ..progress import Cancel, Clock, OnTrainProgress, TrainProgress, stop_if_cancelled
 from ..recipe import TrainRecipe
+from .base import Checkpoint, TrainingRun
 
 FORMAT = "1"
 """Of the sandbox LoRA file; `sdwebui_client.sandbox` reads this one."""
@@ -41,6 +42,7 @@ class SandboxTrainer:
 
     name = "sandbox"
     version = "1"
+    sandbox = True
 
     def __init__(self, *, seconds: float = 1.2, quality: float = 1.0) -> None:
         if not 0.0 <= quality <= 1.0:
@@ -58,7 +60,7 @@ class SandboxTrainer:
         *,
         on_progress: OnTrainProgress | None = None,
         cancel: Cancel | None = None,
-    ) -> LoraArtifact:
+    ) -> TrainingRun:
         """Write `out_dir`/NAME.safetensors; the same photos and recipe give the same bytes.
 
         Raises:
@@ -69,7 +71,7 @@ class SandboxTrainer:
         out_dir = Path(out_dir)
         stop_if_cancelled(cancel)
         reference = make_reference(dataset.source)
-        self._play(recipe, on_progress, cancel)
+        self._play(recipe.total_steps(len(dataset.items)), on_progress, cancel)
         blob = encode(self._metadata(dataset, recipe, reference), reference)
         target = out_dir / f"{recipe.name}.safetensors"
         try:
@@ -79,17 +81,22 @@ class SandboxTrainer:
             raise TrainError(
                 f"{target} cannot be written: {error.strerror}.", "Check permissions and free space."
             ) from error
-        return read_artifact(target)
+        steps = recipe.total_steps(len(dataset.items))
+        return TrainingRun((Checkpoint(steps, read_artifact(target)),), steps)
 
-    def _play(self, recipe: TrainRecipe, on_progress: OnTrainProgress | None, cancel: Cancel | None) -> None:
-        clock = Clock(recipe.steps)
-        reports = min(_REPORTS, recipe.steps)
+    def check(self, recipe: TrainRecipe) -> list[str]:  # noqa: ARG002
+        """Nothing can be missing."""
+        return []
+
+    def _play(self, steps: int, on_progress: OnTrainProgress | None, cancel: Cancel | None) -> None:
+        clock = Clock(steps)
+        reports = min(_REPORTS, steps)
         for number in range(reports + 1):
             stop_if_cancelled(cancel)
-            step = recipe.steps * number // reports
+            step = steps * number // reports
             if on_progress is not None:
-                loss = _loss(step, recipe.steps) if step else None
-                on_progress(TrainProgress(step, recipe.steps, loss, clock.eta_s(step), "sandbox training"))
+                loss = _loss(step, steps) if step else None
+                on_progress(TrainProgress(step, steps, loss, clock.eta_s(step), "sandbox training"))
             if number < reports:
                 time.sleep(self._seconds / reports)
 
@@ -103,7 +110,7 @@ class SandboxTrainer:
             "ss_network_module": "networks.lora",
             "ss_network_dim": str(recipe.network_dim),
             "ss_network_alpha": str(recipe.network_alpha),
-            "ss_steps": str(recipe.steps),
+            "ss_steps": str(recipe.total_steps(len(dataset.items))),
             "ss_resolution": str(recipe.resolution),
             "ss_seed": str(recipe.seed),
             "ss_unet_lr": str(recipe.unet_lr),

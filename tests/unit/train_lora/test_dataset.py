@@ -175,7 +175,7 @@ def test_templates_that_cannot_work_are_refused(template: str, words: str) -> No
 
 def test_recipe_defaults_and_limits() -> None:
     recipe = make_recipe(name="alice")
-    assert (recipe.steps, recipe.network_dim, recipe.network_alpha) == (1200, 32, 16.0)
+    assert (recipe.total_steps(10), recipe.network_dim, recipe.network_alpha) == (1200, 32, 16.0)
     with pytest.raises(RecipeError) as caught:
         make_recipe(name="../x", steps=0, unet_lr=1, resolution=500, colour="red")
     for word in ("name:", "steps:", "unet_lr:", "resolution:", "colour:"):

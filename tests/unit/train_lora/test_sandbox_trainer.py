@@ -41,7 +41,7 @@ def dataset(photo_set: PhotoSet, tmp_path_factory: pytest.TempPathFactory) -> Da
 
 @pytest.fixture(scope="module")
 def artifact(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> LoraArtifact:
-    return SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path_factory.mktemp("lora"))
+    return SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path_factory.mktemp("lora")).final
 
 
 def tensors(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
@@ -114,9 +114,9 @@ def test_the_sandbox_can_read_it(artifact: LoraArtifact) -> None:
 
 
 def test_same_inputs_same_bytes(dataset: Dataset, artifact: LoraArtifact, tmp_path: Path) -> None:
-    again = SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path)
+    again = SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path).final
     assert again.path.read_bytes() == artifact.path.read_bytes()
-    other = SandboxTrainer(seconds=0).train(dataset, make_recipe(name="alice", steps=401), tmp_path)
+    other = SandboxTrainer(seconds=0).train(dataset, make_recipe(name="alice", steps=401), tmp_path).final
     assert other.sha256 != artifact.sha256
 
 
@@ -129,7 +129,7 @@ def test_the_artifact_describes_the_file(artifact: LoraArtifact) -> None:
 
 def test_progress_rises_and_loss_falls(dataset: Dataset, tmp_path: Path) -> None:
     seen: list[TrainProgress] = []
-    SandboxTrainer(seconds=0.3).train(dataset, RECIPE, tmp_path, on_progress=seen.append)
+    SandboxTrainer(seconds=0.3).train(dataset, RECIPE, tmp_path, on_progress=seen.append).final
     assert [seen[0].step, seen[-1].step] == [0, 400]
     assert [item.fraction for item in seen] == sorted({item.fraction for item in seen})
     losses = [item.loss for item in seen if item.loss is not None]
@@ -142,7 +142,7 @@ def test_progress_rises_and_loss_falls(dataset: Dataset, tmp_path: Path) -> None
 def test_one_step_is_a_training_too(dataset: Dataset, tmp_path: Path) -> None:
     seen: list[TrainProgress] = []
     recipe = make_recipe(name="alice", steps=1)
-    SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path, on_progress=seen.append)
+    SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path, on_progress=seen.append).final
     assert [item.step for item in seen] == [0, 1]
 
 
@@ -153,7 +153,7 @@ def test_stopping_leaves_nothing(dataset: Dataset, tmp_path: Path) -> None:
         token.cancelled = progress.step > 100
 
     with pytest.raises(TrainCancelled):
-        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path, on_progress=stop, cancel=token)
+        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path, on_progress=stop, cancel=token).final
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,12 +165,12 @@ def test_a_failed_write_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainError, match="No space left"):
-        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path)
+        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path).final
     assert list(tmp_path.iterdir()) == []
 
 
 def test_quality_is_kept_and_checked(dataset: Dataset, tmp_path: Path) -> None:
-    made = SandboxTrainer(seconds=0, quality=0.25).train(dataset, RECIPE, tmp_path)
+    made = SandboxTrainer(seconds=0, quality=0.25).train(dataset, RECIPE, tmp_path).final
     assert tensors(made.path)[0]["sandbox_quality"] == "0.25"
     for bad in ({"quality": 1.5}, {"quality": float("nan")}, {"seconds": -1}, {"seconds": float("inf")}):
         with pytest.raises(RecipeError):
@@ -179,12 +179,12 @@ def test_quality_is_kept_and_checked(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_a_dataset_without_its_photos_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="no photo"):
-        SandboxTrainer(seconds=0).train(read_dataset(dataset.dir), RECIPE, tmp_path)
+        SandboxTrainer(seconds=0).train(read_dataset(dataset.dir), RECIPE, tmp_path).final
 
 
 def test_sdxl_is_marked_so(dataset: Dataset, tmp_path: Path) -> None:
     recipe = make_recipe(name="alice", family="sdxl", resolution=1024)
-    assert SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path).family == "sdxl"
+    assert SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path).final.family == "sdxl"
 
 
 def test_backends_by_name() -> None:
