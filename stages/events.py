@@ -81,6 +81,67 @@ class TrainingProgress(Event):
     """0 to 1."""
     eta_s: float | None
     message: str = ""
+    phase: str = ""
+    """"preparing", "caching", "training" or "saving"."""
+    loss: float | None = None
+    """Running average; None before the first step."""
+
+
+@dataclass(frozen=True)
+class TrainingPlanned(Event):
+    """A training is about to begin."""
+
+    steps: int
+    photos: int
+    """Photos that are trained on."""
+    held_out: int
+    """Photos kept out of it to judge the checkpoints by."""
+    minutes: str = ""
+    """How long it will take, in words, and how that is known."""
+
+
+@dataclass(frozen=True)
+class CheckpointJudged(Event):
+    """A checkpoint made its pictures and was compared with the person."""
+
+    step: int
+    weight: float
+    likeness: float
+    """Mean over its pictures, 0..1."""
+    score: float
+    """What the choice goes by, 0..1: likeness, less what copies a photo or is always the same."""
+    index: int
+    """Trials so far, from 1."""
+    total: int
+
+
+@dataclass(frozen=True)
+class LoraChosen(Event):
+    """The best checkpoint and weight were found."""
+
+    step: int
+    weight: float
+    why: str
+
+
+@dataclass(frozen=True)
+class LoraPublished(Event):
+    """The LoRA lies in a server's models folder, and the server lists it."""
+
+    server: str
+    name: str
+    place: str
+    copied: bool
+    """False when the same file was there already."""
+
+
+@dataclass(frozen=True)
+class LoraVerified(Event):
+    """A server really drew with the LoRA: its infotext names the file's hash."""
+
+    server: str
+    name: str
+    evidence: str
 
 
 @dataclass(frozen=True)

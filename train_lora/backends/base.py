@@ -65,6 +65,10 @@ class TrainerBackend(Protocol):
         """Whether what it makes is a stand-in that no real WebUI can use."""
         ...
 
+    def identity(self) -> Mapping[str, str]:
+        """What else decides the result: the base model's "name", "sha256" or other hash, "family". No path."""
+        ...
+
     def check(self, recipe: TrainRecipe) -> list[str]:
         """Everything that can be known to be missing before a model is loaded, each a sentence that says
         what to do. Empty when nothing is. Takes seconds at most and changes nothing."""
