@@ -18,7 +18,7 @@ from prompt_library import (
 from ._explain import problem_at
 from ._files import KeyPath, Tree
 from .errors import PresetProblem
-from .model import Preset
+from .model import AUTO, BOTH, Preset
 from .stage_params import Sampling
 from .units import ADetailerParams
 
@@ -52,6 +52,8 @@ def _unknown_names(preset: Preset, tree: Tree, library: Library) -> Iterator[Pre
     ]
     if preset.mix is not None:
         uses.append((("mix",), preset.mix, library.mixes))
+    if preset.tone is not None and preset.tone not in (AUTO, BOTH):
+        uses.append((("tone",), preset.tone, library.tones))
     for path, name, shelf in uses:
         if name not in shelf:
             near = near_matches(name, shelf)

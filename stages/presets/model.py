@@ -27,6 +27,8 @@ SCHEMA: Literal["sdwebui-preset/1"] = "sdwebui-preset/1"
 TRAINING_SCHEMA: Literal["sdwebui-training/1"] = "sdwebui-training/1"
 Family = Literal["sd15", "sdxl"]
 Identity = Literal["lora", "ip_adapter", "both"]
+AUTO, BOTH = "auto", "both"
+"""Words `tone:` takes beside the names of tones."""
 NonEmptyNames = Annotated[Names, Field(min_length=1)]
 
 
