@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from stages.presets import preset_file_schema, preset_schema  # noqa: E402
+from stages.presets import preset_file_schema, preset_schema, training_file_schema  # noqa: E402
 from stages.presets.reference import render_reference  # noqa: E402
 
 
@@ -29,6 +29,7 @@ def generated() -> dict[Path, str]:
         ROOT / "docs" / "presets.md": render_reference(),
         ROOT / "presets" / "schema" / "preset.schema.json": as_json(preset_file_schema()),
         ROOT / "presets" / "schema" / "preset-resolved.schema.json": as_json(preset_schema()),
+        ROOT / "presets" / "schema" / "training.schema.json": as_json(training_file_schema()),
     }
 
 

@@ -7,9 +7,10 @@ Names are those of sd-scripts' arguments where it has one. Where each shipped va
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .captions import DEFAULT_TEMPLATE
 
@@ -139,8 +140,23 @@ class TrainSettings(BaseModel):
         if self.cache_text_encoder_outputs and (self.text_encoder_lr != 0.0 or self.shuffle_caption):
             raise ValueError("cache_text_encoder_outputs needs text_encoder_lr: 0 and shuffle_caption: false")
         if self.lighter is not None:
-            self.lightened()
+            self._check_lighter(self.lighter)
         return self
+
+    def _check_lighter(self, lighter: Mapping[str, Any]) -> None:
+        known = type(self).model_fields
+        for key in lighter:
+            if key not in known:
+                near = get_close_matches(key, known, n=1)
+                raise ValueError(
+                    f"lighter.{key}: no setting is called so" + (f"; did you mean {near[0]}?" if near else "")
+                )
+        try:
+            self.lightened()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(["lighter", *(str(part) for part in first["loc"])])
+            raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
     def total_steps(self, photos: int) -> int:
         """Optimizer steps for so many training photos."""

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from ._load import PresetSummary, dump_preset, list_presets, load_preset
 from .errors import PresetError, PresetProblem
-from .model import SCHEMA, LoraUse, Preset, TrainParams
-from .schema import preset_file_schema, preset_schema
+from .model import SCHEMA, TRAINING_SCHEMA, LoraUse, Preset, TrainingPreset, TrainParams
+from .schema import preset_file_schema, preset_schema, training_file_schema
 from .stage_params import FinishParams, Img2ImgParams, StageParams, Txt2ImgParams, UpscaleParams
+from .training import TrainingPresetSummary, list_training_presets, load_training_preset
 from .units import ADetailerParams, ADetailerUnitParams, ControlNetParams
 
 __all__ = [
     "SCHEMA",
+    "TRAINING_SCHEMA",
     "ADetailerParams",
     "ADetailerUnitParams",
     "ControlNetParams",
@@ -30,11 +32,16 @@ __all__ = [
     "PresetSummary",
     "StageParams",
     "TrainParams",
+    "TrainingPreset",
+    "TrainingPresetSummary",
     "Txt2ImgParams",
     "UpscaleParams",
     "dump_preset",
     "list_presets",
+    "list_training_presets",
     "load_preset",
+    "load_training_preset",
     "preset_file_schema",
     "preset_schema",
+    "training_file_schema",
 ]

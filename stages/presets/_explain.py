@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from prompt_library import near_matches
 
-from ._files import KeyPath, Tree
+from ._files import PROFILE, TRAINING, KeyPath, Tree
 from ._shape import children_of
 from .errors import PresetError, PresetProblem
 from .stage_params import STAGE_TYPES
@@ -102,9 +102,9 @@ def _path(loc: tuple[int | str, ...]) -> KeyPath:
 
 
 def _unknown_key(path: KeyPath, tree: Tree) -> PresetProblem:
-    key, known = str(path[-1]), children_of(tree.values, path[:-1]) or []
+    key, known = str(path[-1]), children_of(tree, path[:-1]) or []
     near = near_matches(key, known)
-    hint = "" if near else f"{dotted(path[:-1]) or 'a preset'} knows {', '.join(known)}"
+    hint = "" if near else f"{dotted(path[:-1]) or f'a {tree.kind.noun}'} knows {', '.join(known)}"
     return problem_at(tree, path, "unknown key", near=near, hint=hint)
 
 
@@ -112,14 +112,21 @@ def _choice(path: KeyPath, given: object, choices: list[str], tree: Tree) -> Pre
     near = near_matches(str(given), choices)
     hint = "" if len(choices) == 1 and near else f"choices: {', '.join(choices)}"
     if path == ("schema",):
-        hint = "this program reads sdwebui-preset/1 only; a newer file needs a newer program"
+        hint = _schema_hint(given, tree)
     return problem_at(tree, path, f"{_show(given)} is not one of the choices", near=near, hint=hint)
+
+
+def _schema_hint(given: object, tree: Tree) -> str:
+    other = {PROFILE.schema: TRAINING, TRAINING.schema: PROFILE}[tree.kind.schema]
+    if given == other.schema:
+        return f"this is a {other.noun}; a {tree.kind.noun} begins with `schema: {tree.kind.schema}`"
+    return f"this program reads {tree.kind.schema} only; a newer file needs a newer program"
 
 
 def _own_error(path: KeyPath, message: str, tree: Tree) -> PresetProblem:
     """A message of our own validators; one that begins with a key is about that key."""
     match = _FIELD_PREFIX.fullmatch(message)
-    if match and (not path or match.group(1).split(".")[0] in (children_of(tree.values, path) or ())):
+    if match and (not path or match.group(1).split(".")[0] in (children_of(tree, path) or ())):
         return problem_at(tree, (*path, *match.group(1).split(".")), match.group(2))
     return problem_at(tree, path, message)
 

@@ -15,6 +15,23 @@ from .errors import PresetError, PresetProblem
 BUILT_IN_DIR = Path(__file__).resolve().parents[2] / "presets"
 """The presets that come with the project; in a wheel they lie beside the packages as well."""
 SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of preset file."""
+
+    schema: str
+    """What its `schema:` says."""
+    noun: str
+    """What messages call it."""
+    folder: Path
+    """Where those that come with the project lie."""
+
+
+PROFILE = Kind("sdwebui-preset/1", "preset", BUILT_IN_DIR)
+TRAINING = Kind("sdwebui-training/1", "training preset", BUILT_IN_DIR / "training")
+
 MAX_PARENTS = 8
 _STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -36,6 +53,7 @@ class Tree:
 
     values: dict[str, Any]
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    kind: Kind = PROFILE
 
     def origin(self, path: KeyPath) -> Origin | None:
         """Origin of a value, or of the closest thing around it."""
@@ -64,13 +82,13 @@ class Tree:
             del self.origins[known]
 
 
-def built_in_names(*, parents: bool = False) -> list[str]:
+def built_in_names(kind: Kind = PROFILE, *, parents: bool = False) -> list[str]:
     """Stems of the built-in presets. Those that begin with `_` are only parents and listed on request."""
-    stems = sorted(file.stem for file in BUILT_IN_DIR.iterdir() if file.suffix in SUFFIXES)
+    stems = sorted(file.stem for file in kind.folder.iterdir() if file.suffix in SUFFIXES)
     return [stem for stem in stems if parents or not stem.startswith("_")]
 
 
-def find_preset(name_or_path: str | Path) -> Path:
+def find_preset(name_or_path: str | Path, kind: Kind = PROFILE) -> Path:
     """The file a user means: a path to a YAML file, or the name of a built-in preset.
 
     Raises:
@@ -81,21 +99,30 @@ def find_preset(name_or_path: str | Path) -> Path:
         file = Path(text).expanduser()
         if file.is_file():
             return file
-        what = "is a folder, not a preset file" if file.is_dir() else "no such preset file"
+        what = f"is a folder, not a {kind.noun} file" if file.is_dir() else f"no such {kind.noun} file"
         raise PresetError(PresetProblem("", what, source=text))
     if not _STEM.fullmatch(text):
-        raise PresetError(PresetProblem("", f"{text!r} is neither a preset's name nor a path to a YAML file"))
-    found = _in_folder(BUILT_IN_DIR, text)
-    if found is None:
-        names = built_in_names()
-        hint = f"there are {', '.join(names)}; or give a path to a .yaml file"
         raise PresetError(
-            PresetProblem("", f"no preset is called {text!r}", near=near_matches(text, names), hint=hint)
+            PresetProblem("", f"{text!r} is neither a {kind.noun}'s name nor a path to a YAML file")
         )
+    found = _in_folder(kind.folder, text)
+    if found is None:
+        raise PresetError(_no_such_name(text, kind))
     return found
 
 
-def read_tree(file: Path) -> Tree:
+def _no_such_name(text: str, kind: Kind) -> PresetProblem:
+    names = built_in_names(kind)
+    hint = f"there are {', '.join(names)}; or give a path to a .yaml file"
+    if kind is PROFILE and text in built_in_names(TRAINING):
+        hint = f"{text} is a training preset: use it with --set train.preset={text}"
+    if kind is TRAINING and text in built_in_names(PROFILE):
+        hint = f"{text} is a preset for pictures; for the training there are {', '.join(names)}"
+    near = near_matches(text, names)
+    return PresetProblem("", f"no {kind.noun} is called {text!r}", near=near, hint=hint)
+
+
+def read_tree(file: Path, kind: Kind = PROFILE) -> Tree:
     """A preset file merged over its parents.
 
     Raises:
@@ -103,21 +130,21 @@ def read_tree(file: Path) -> Tree:
     """
     chain: list[tuple[Path, Document]] = []
     while True:
-        document = _read(file)
+        document = _read(file, kind)
         chain.append((file, document))
         parent = document.value.get("extends")
         if parent is None:
             break
-        file = _parent_file(file, document, parent)
+        file = _parent_file(file, document, parent, kind)
         _check_chain([seen for seen, _ in chain], file, chain[-1])
-    tree = Tree({})
+    tree = Tree({}, kind=kind)
     for seen, document in reversed(chain):
         values = {key: value for key, value in document.value.items() if key != "extends"}
         _merge(tree, values, (), seen.name, document)
     return tree
 
 
-def _read(file: Path) -> Document:
+def _read(file: Path, kind: Kind) -> Document:
     try:
         document = parse(file.read_bytes())
     except OSError as error:
@@ -132,15 +159,15 @@ def _read(file: Path) -> Document:
     if document.value is None:
         raise PresetError(PresetProblem("", "the file is empty", source=file.name))
     if not isinstance(document.value, dict):
-        kind = "a list" if isinstance(document.value, list) else "a single value"
-        hint = "it begins with `schema: sdwebui-preset/1`"
+        what = "a list" if isinstance(document.value, list) else "a single value"
+        hint = f"it begins with `schema: {kind.schema}`"
         raise PresetError(
-            PresetProblem("", f"a preset is a map of keys; this is {kind}", hint=hint, source=file.name)
+            PresetProblem("", f"a {kind.noun} is a map of keys; this is {what}", hint=hint, source=file.name)
         )
     return document
 
 
-def _parent_file(child: Path, document: Document, parent: object) -> Path:
+def _parent_file(child: Path, document: Document, parent: object, kind: Kind) -> Path:
     """The parent's file: beside the child, or built in."""
     line = document.lines.get(("extends",))
     place = {"source": child.name, "line": line, "excerpt": document.excerpt(line)}
@@ -155,13 +182,13 @@ def _parent_file(child: Path, document: Document, parent: object) -> Path:
     stem = parent.removesuffix(".yaml").removesuffix(".yml")
     beside = _in_folder(child.parent, stem)
     # A user's own studio-sd15.yaml may extend ours of the same name.
-    if beside is not None and (beside.resolve() != child.resolve() or child.parent.resolve() == BUILT_IN_DIR):
+    if beside is not None and (beside.resolve() != child.resolve() or child.parent.resolve() == kind.folder):
         return beside
     # Without one of ours it extends itself, which the check of the chain reports.
-    built_in = _in_folder(BUILT_IN_DIR, stem) or beside
+    built_in = _in_folder(kind.folder, stem) or beside
     if built_in is None:
         own = [file.stem for file in child.parent.iterdir() if file.suffix in SUFFIXES and file != child]
-        near = near_matches(stem, [*built_in_names(parents=True), *own])
+        near = near_matches(stem, [*built_in_names(kind, parents=True), *own])
         raise PresetError(PresetProblem("extends", f"there is no preset {stem!r}", near=near, **place))  # type: ignore[arg-type]
     return built_in
 

@@ -17,8 +17,9 @@ from ._explain import preset_error
 from ._files import Tree, built_in_names, find_preset, read_tree
 from ._names import name_problems
 from ._sets import apply_set
-from .errors import PresetError, PresetProblem
-from .model import SCHEMA, Preset
+from .errors import PresetError
+from .model import Preset, TrainingPreset
+from .training import lay_over_training, require_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,11 @@ def load_preset(
     """
     file = find_preset(name_or_path)
     tree = read_tree(file)
-    _require_schema(tree, file)
+    require_schema(tree, file)
     for text in sets:
         apply_set(tree, text)
     tree.values.setdefault("name", file.stem)
+    lay_over_training(tree, file.parent)
     return _validate(tree, library or load_library())
 
 
@@ -76,8 +78,9 @@ def list_presets() -> tuple[PresetSummary, ...]:
     return tuple(summaries)
 
 
-def dump_preset(preset: Preset) -> str:
-    """The resolved preset as YAML that `load_preset` reads back to an equal one; saved with each run."""
+def dump_preset(preset: Preset | TrainingPreset) -> str:
+    """The resolved preset as YAML that `load_preset` (`load_training_preset`) reads back to an equal one;
+    saved with each run."""
     header = "# The preset as it was used, with nothing left to parents or defaults.\n"
     body = yaml.dump(
         preset.model_dump(mode="json", by_alias=True),
@@ -112,12 +115,6 @@ def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _Dumper.add_representer(float, _represent_float)
 _Dumper.add_representer(str, _represent_text)
-
-
-def _require_schema(tree: Tree, file: Path) -> None:
-    if "schema" not in tree.values:
-        hint = f"begin the file with `schema: {SCHEMA}`"
-        raise PresetError(PresetProblem("schema", "is missing", hint=hint, source=file.name))
 
 
 def _validate(tree: Tree, library: Library) -> Preset:

@@ -55,12 +55,12 @@ def _check_path(tree: Tree, keys: list[str], dotted: str, origin: Origin) -> Non
         raise _error(dotted, f"{keys[0]} belongs in the file and cannot be set", origin.source)
     for depth, key in enumerate(keys):
         parent = tuple(keys[:depth])
-        known = children_of(tree.values, parent)
+        known = children_of(tree, parent)
         if known is None:
             what = ".".join(keys[:depth])
             raise _error(dotted, f"{what} is a single value; nothing is inside it", origin.source)
         if key not in known:
-            where = f"in {'.'.join(parent)}" if parent else "in a preset"
+            where = f"in {'.'.join(parent)}" if parent else f"in a {tree.kind.noun}"
             hint = "" if near_matches(key, known) else f"there are {', '.join(known)}"
             near = tuple(
                 ".".join((*keys[:depth], name, *keys[depth + 1 :])) for name in near_matches(key, known)

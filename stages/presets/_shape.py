@@ -7,10 +7,14 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from ._fields import PresetModel
-from .model import Preset
+from ._files import TRAINING, KeyPath, Kind, Tree
+from .model import Preset, TrainingPreset
 from .stage_params import STAGE_TYPES
 
-KeyPath = tuple[str | int, ...]
+
+def root_of(kind: Kind) -> type[PresetModel]:
+    """The model a whole file of this kind is checked against."""
+    return TrainingPreset if kind is TRAINING else Preset
 
 
 def field_names(model: type[PresetModel]) -> list[str]:
@@ -29,18 +33,19 @@ def block_of(annotation: Any) -> type[PresetModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, PresetModel) else None
 
 
-def model_at(values: Mapping[str, Any], path: KeyPath) -> type[PresetModel] | None:
+def model_at(tree: Tree, path: KeyPath) -> type[PresetModel] | None:
     """The model that describes the block at a path; None for values, `stages` itself and unknown places."""
+    root = root_of(tree.kind)
     if not path:
-        return Preset
-    if path[0] == "stages" and len(path) >= 2:
-        stages = values.get("stages")
+        return root
+    if path[0] == "stages" and len(path) >= 2 and root is Preset:
+        stages = tree.values.get("stages")
         stage = stages.get(path[1]) if isinstance(stages, Mapping) else None
         kind = stage.get("type") if isinstance(stage, Mapping) else None
         model: type[PresetModel] | None = STAGE_TYPES.get(kind) if isinstance(kind, str) else None
         rest = path[2:]
     else:
-        model, rest = Preset, path
+        model, rest = root, path
     for key in rest:
         if model is None:
             return None
@@ -49,10 +54,10 @@ def model_at(values: Mapping[str, Any], path: KeyPath) -> type[PresetModel] | No
     return model
 
 
-def children_of(values: Mapping[str, Any], path: KeyPath) -> list[str] | None:
+def children_of(tree: Tree, path: KeyPath) -> list[str] | None:
     """The keys that may stand in the block at a path; None where nothing can."""
-    if path == ("stages",):
-        stages = values.get("stages")
+    if path == ("stages",) and root_of(tree.kind) is Preset:
+        stages = tree.values.get("stages")
         return list(stages) if isinstance(stages, Mapping) else []
-    model = model_at(values, path)
+    model = model_at(tree, path)
     return field_names(model) if model is not None else None

@@ -40,6 +40,9 @@ class LoraUse(PresetModel):
     photos show through."""
     face_weight: LoraWeight = 0.9
     """Weight in ADetailer's face prompt, -2 to 2. A little above `weight`: only the face is painted there."""
+    chosen_weight: bool = True
+    """Use the weight that was chosen by likeness when the LoRA was trained, where there is one, in place of
+    `weight`; `face_weight` moves along."""
 
 
 class IpAdapterUse(PresetModel):
@@ -79,8 +82,9 @@ class TrainParams(TrainSettings, PresetModel):
     preset: Name | None = None
     """Training preset the values come from that are not given here: `sd15-fast`, `sd15-best`, `sdxl`, or a
     path to a YAML file, beside this one. null = none, the defaults below."""
-    trigger: Name = "ohwx person"
-    """Words that stand for the person in prompts: a rare token and the class."""
+    trigger: Name | None = None
+    """Words that stand for the person in prompts: a rare token and the class, such as `ohwx person`. null = a
+    rare token picked by the person's name, and `subject`."""
 
 
 class Preset(PresetModel):

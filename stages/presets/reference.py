@@ -11,11 +11,13 @@ from pydantic_core import PydanticUndefined
 
 from prompt_library import Shelf, load_library
 
+from ..choosing.params import ChooseParams
 from ._fields import PresetModel
 from ._load import list_presets
 from ._shape import block_of
-from .model import LoraUse, Preset, TrainParams
+from .model import LoraUse, Preset, TrainingPreset, TrainParams
 from .stage_params import STAGE_TYPES
+from .training import list_training_presets
 from .units import ADetailerParams, ADetailerUnitParams, ControlNetParams
 
 _INTRO = """# Preset reference
@@ -57,6 +59,14 @@ def _choices() -> Iterator[str]:
     yield "| name | title | what it is |\n|---|---|---|"
     for preset in list_presets():
         yield f"| `{preset.name}` | {preset.title} | {preset.description} |"
+    yield "\n## Training presets that come with the project\n"
+    yield (
+        "For `train: {preset: NAME}` of a preset, `--set train.preset=NAME`, and `train-lora --preset NAME`. "
+        "[Training](training.md) explains their numbers.\n"
+    )
+    yield "| name | title | what it is |\n|---|---|---|"
+    for training in list_training_presets():
+        yield f"| `{training.name}` | {training.title} | {training.description} |"
     yield ""
 
 
@@ -64,6 +74,8 @@ def _blocks() -> Iterator[str]:
     yield from _block("Top level", Preset)
     yield from _block("`lora`", LoraUse)
     yield from _block("`train`", TrainParams)
+    yield from _block("`choose`", ChooseParams)
+    yield from _block("A training preset's top level", TrainingPreset)
     for name, model in STAGE_TYPES.items():
         yield from _block(f"`stages.{name}`", model)
     yield from _block("`controlnet`", ControlNetParams)
@@ -107,7 +119,8 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, PresetModel):
         return "see below"
     if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`"
+        shown = f"`[{', '.join(str(item) for item in value)}]`"
+        return shown if len(shown) <= 80 else f"{len(value)} built-in ones"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return "`null`" if value is None else f"`{value!r}`" if value == "" else f"`{value}`"

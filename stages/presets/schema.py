@@ -1,10 +1,11 @@
-"""JSON Schemas of presets: of a resolved one, and of a file as an editor sees it."""
+"""JSON Schemas of presets: of a resolved one, and of a file as an editor sees it; of training presets the
+latter only."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .model import Preset
+from .model import Preset, TrainingPreset
 from .stage_params import STAGE_TYPES
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,12 +32,23 @@ def preset_file_schema() -> dict[str, Any]:
         "properties": {name: {"anyOf": [ref, {"type": "null"}]} for name, ref in refs.items()},
         "additionalProperties": {"anyOf": [*refs.values(), {"type": "null"}]},
     }
+    return _as_file(schema, "Preset file")
+
+
+def training_file_schema() -> dict[str, Any]:
+    """JSON Schema of a training preset's file, for editors."""
+    schema = {"$schema": _DIALECT, **TrainingPreset.model_json_schema(by_alias=True)}
+    _relax(schema)
+    return _as_file(schema, "Training preset file")
+
+
+def _as_file(schema: dict[str, Any], title: str) -> dict[str, Any]:
     schema["properties"]["extends"] = {
         "type": "string",
         "title": "Extends",
         "description": "Stem of the one parent file, beside this one or built in. Maps merge, lists replace.",
     }
-    schema["title"] = "Preset file"
+    schema["title"] = title
     schema["required"] = ["schema"]
     return schema
 
