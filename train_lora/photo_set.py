@@ -72,6 +72,8 @@ class Photo:
     """In the pixels of what `open` gives."""
     embedding: Embedding = field(repr=False)
     quality: Quality
+    picture_size: tuple[int, int]
+    """Width and height of what `open` gives, pixels."""
     turned_deg: int = 0
     """By how much the picture was turned counter-clockwise because it lay on its side."""
     limits: PhotoLimits = field(default_factory=PhotoLimits, repr=False)

@@ -179,6 +179,7 @@ def _photo(item: Screened, limits: PhotoLimits) -> Photo:
         face=item.face,
         embedding=item.embedding,
         quality=item.quality,
+        picture_size=item.picture_size,
         turned_deg=item.turned_deg,
         limits=replace(limits),
     )

@@ -32,6 +32,8 @@ class Screened:
     embedding: Embedding
     quality: Quality
     picture_hash: int
+    picture_size: tuple[int, int]
+    """Of the upright working picture, pixels; the face is in its pixels."""
     code: str
     facts: Mapping[str, str | int]
 
@@ -64,6 +66,7 @@ def screen(path: Path, limits: PhotoLimits) -> Screened:
         embedding=embed(image, face),
         quality=quality,
         picture_hash=_picture_hash(image),
+        picture_size=image.size,
         code="ok_turned" if turned else "ok_background" if background else "ok",
         facts={},
     )

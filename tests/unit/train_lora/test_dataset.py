@@ -32,15 +32,23 @@ def dataset(photo_set: PhotoSet, tmp_path_factory: pytest.TempPathFactory) -> Da
 def test_pictures_show_the_face_large_and_whole(dataset: Dataset, photo_set: PhotoSet) -> None:
     assert len(dataset.items) == len(photo_set.accepted) == 4
     for item in dataset.items:
+        assert item.kind == "face"
         with Image.open(dataset.dir / item.image) as image:
-            assert (image.format, image.mode, image.size) == ("PNG", "RGB", (512, 512))
+            assert (image.format, image.mode, image.size) == ("PNG", "RGB", (item.width, item.height))
+            assert item.width % 64 == item.height % 64 == 0
+            assert 0.85 * 512**2 < item.width * item.height <= 512**2
             assert not image.getexif()
             (face,) = detect(image)
         x, y = face.eye_center
-        assert 0.3 * 512 < x < 0.7 * 512
-        assert 0.25 * 512 < y < 0.55 * 512
-        assert face.height > 0.3 * 512
+        assert 0.3 * item.width < x < 0.7 * item.width
+        assert 0.25 * item.height < y < 0.55 * item.height
+        assert face.height > 0.28 * (item.width * item.height) ** 0.5
         assert abs(face.roll_deg) < 22
+
+
+def test_upright_photos_give_upright_pictures(dataset: Dataset, photo_set: PhotoSet) -> None:
+    for item, photo in zip(dataset.items, photo_set.accepted, strict=True):
+        assert (item.width < item.height) == (photo.width < 0.9 * photo.height)
 
 
 def test_captions_stand_beside_the_pictures(dataset: Dataset) -> None:
@@ -111,8 +119,9 @@ def test_read_back_it_is_the_same_without_its_photos(dataset: Dataset) -> None:
         "",
         "{",
         "[]",
-        '{"schema": "dataset/1"}',
-        '{"schema":"dataset/1","items":[{"image":1}],"trigger":"","size":1}',
+        '{"schema": "dataset/2"}',
+        '{"schema":"dataset/2","items":[{"image":1}],"regularisation":[],"trigger":"","size":1}',
+        '{"schema":"dataset/2","items":[],"regularisation":[],"trigger":"","size":1}',
     ],
 )
 def test_broken_manifests_are_refused(tmp_path: Path, manifest: str) -> None:

@@ -20,7 +20,7 @@ FACE = Face(
 
 def screened(name: str, *, picture_hash: int, sha256: str | None = None, sharpness: float = 40.0) -> Screened:
     quality = Quality(sharpness, 0.55, 0.2, 0.0, 400.0, 0.0, 0.0)
-    return Screened(Path(name), sha256 or name, 10, 10, 0, FACE, (0.0,), quality, picture_hash, "ok", {})
+    return Screened(Path(name), sha256 or name, 10, 10, 0, FACE, (0.0,), quality, picture_hash, (10, 10), "ok", {})
 
 
 def test_the_better_of_two_similar_pictures_stays() -> None:
