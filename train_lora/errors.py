@@ -2,9 +2,13 @@
 
 TrainError
 +-- PhotosError       the folder cannot be used: missing, empty, too few good photos, two people
++-- TrainerMissing    no trainer is set up; the hint is the exact next step
 +-- RecipeError       a training setting is impossible
 +-- ArtifactError     a LoRA file is missing, damaged, or not what it says
 +-- PublishError      the file could not be put where a WebUI lists it
++-- SshError          another machine is not reached, or does not let us do something
+|   +-- SshLost       the connection broke; what it was doing may or may not be done
+|   +-- HostKeyError  the machine is not known, or not the one that is known
 +-- TrainCancelled    somebody stopped the training
 """
 
@@ -42,6 +46,10 @@ class PhotosError(TrainError):
         super().__init__(message, hint)
 
 
+class TrainerMissing(TrainError):
+    """The trainer, its Python or a file it needs is not there; `hint` is the exact next step."""
+
+
 class RecipeError(TrainError):
     """A training setting is impossible, or does not fit the data."""
 
@@ -52,6 +60,18 @@ class ArtifactError(TrainError):
 
 class PublishError(TrainError):
     """A LoRA could not be put where the WebUI lists it, or was refused."""
+
+
+class SshError(TrainError):
+    """Another machine is not reached over SSH, lets nobody in, or does not do what it is asked."""
+
+
+class SshLost(SshError):
+    """A connection broke, or the other side fell silent; what it was doing may or may not be done."""
+
+
+class HostKeyError(SshError):
+    """A machine's host key is not known, or is not the one that is known."""
 
 
 class TrainCancelled(TrainError):

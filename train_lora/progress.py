@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from .errors import TrainCancelled
+
+Phase = Literal["preparing", "caching", "training", "saving"]
+"""Preparing: checks, copying, loading the model. Caching: each picture is encoded once. Saving: also reading back
+what was saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,9 @@ class TrainProgress:
     """Seconds left; None while unknown."""
     message: str = ""
     """What is being done, such as "training"."""
+    phase: Phase = "training"
+    seconds_per_step: float | None = None
+    """Average since the training began; None before the first step."""
 
     @property
     def fraction(self) -> float:
