@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompt_library import render_skeleton
-from sdwebui_client import Capabilities, CapabilityMissing, EncodedImage, InvalidRequest
+from sdwebui_client import Capabilities, CapabilityMissing, EncodedImage, InvalidRequest, Problem
 from sdwebui_client._prepare import prepare
 from sdwebui_client.capabilities import LoraInfo
 
 from .canonical import draw_number
 from .errors import StagesError
 from .family import lora_problem
+from .identity import CROP_PX, AdapterChoice, adapter_problem, choose_ip_adapter, face_names
 from .lib import img2img, txt2img, upscale
 from .lib.generation import Job
 from .lib.select import Slot, candidates_to_draw
@@ -44,6 +45,13 @@ class Blueprint:
     slots: tuple[Slot, ...]
     upscaler: str
     seed: int
+    adapter: AdapterChoice | Problem | None = None
+    """The IP-Adapter, or why there is none; None where none is asked for."""
+
+    @property
+    def chosen_adapter(self) -> AdapterChoice | None:
+        """The IP-Adapter, if there is one."""
+        return self.adapter if isinstance(self.adapter, AdapterChoice) else None
 
     @property
     def poses(self) -> tuple[str, ...]:
@@ -105,11 +113,12 @@ def check_server(blueprint: Blueprint, caps: Capabilities, *, lora_will_come: bo
         lora_will_come: Whether the person's LoRA will be published before anything is drawn.
     """
     name = blueprint.texts.lora_name
-    wrong = lora_problem(blueprint.preset, name, lora_metadata(caps, name))
-    if lora_will_come:
-        caps = with_lora(caps, name)
     requests: list[PlannedRequest] = []
-    problems: dict[str, None] = {wrong: None} if wrong else {}
+    problems: dict[str, None] = dict.fromkeys(_adapter_problems(blueprint, caps))
+    if name is not None:
+        wrong = lora_problem(blueprint.preset, name, lora_metadata(caps, name))
+        problems |= {wrong: None} if wrong else {}
+        caps = with_lora(caps, name) if lora_will_come else caps
     for stage, shot, make in _jobs(blueprint, caps):
         try:
             job = make()
@@ -125,15 +134,29 @@ def check_server(blueprint: Blueprint, caps: Capabilities, *, lora_will_come: bo
     return Check(tuple(requests), tuple(problems))
 
 
+def _adapter_problems(blueprint: Blueprint, caps: Capabilities) -> list[str]:
+    """Why this server cannot run the IP-Adapter the plan asks for."""
+    if blueprint.adapter is None:
+        return []
+    if isinstance(blueprint.adapter, AdapterChoice):
+        problem = adapter_problem(caps, blueprint.adapter)
+        return [str(problem)] if problem else []
+    # No model suits all servers: each says what itself lacks, and one that lacks nothing goes on alone.
+    own = choose_ip_adapter(caps, blueprint.preset.family, blueprint.preset.ip_adapter)
+    return [str(own)] if isinstance(own, Problem) else [str(blueprint.adapter)]
+
+
 def _jobs(blueprint: Blueprint, caps: Capabilities) -> Iterator[tuple[str, str, Any]]:
     """(stage, shot, how to make its job): each pose once in txt2img, each tone once in the later stages."""
     preset, texts = blueprint.preset, blueprint.texts
     size = (preset.txt2img.width, preset.txt2img.height)
     skeletons = blueprint.skeletons()
+    adapter = blueprint.chosen_adapter
+    faces = {name: stand_in((CROP_PX, CROP_PX)) for name in face_names(preset)}
     for pose in blueprint.poses:
         seed = draw_number(blueprint.seed, pose, 0)
-        values = txt2img.params(preset, texts, pose=pose, seed=seed)
-        pictures = {"skeleton": skeletons.get(pose) or stand_in(size)}
+        values = txt2img.params(preset, texts, pose=pose, seed=seed, adapter=adapter)
+        pictures = {"skeleton": skeletons.get(pose) or stand_in(size), **faces}
         yield txt2img.STAGE, f"{pose}-1", _maker(txt2img.job, values, pictures, caps)
     pose = blueprint.poses[0]
     first = draw_number(blueprint.seed, pose, 0)
@@ -141,8 +164,14 @@ def _jobs(blueprint: Blueprint, caps: Capabilities) -> Iterator[tuple[str, str, 
     for tone in blueprint.tones:
         if preset.img2img is not None:
             seed = draw_number(first, img2img.STAGE, tone)
-            values = img2img.params(preset, preset.img2img, texts, pose=pose, tone=tone, seed=seed)
-            yield img2img.STAGE, f"{pose}-1-{tone}", _maker(img2img.job, values, pictures, caps)
+            values = img2img.params(
+                preset, preset.img2img, texts, pose=pose, tone=tone, seed=seed, adapter=adapter
+            )
+            yield (
+                img2img.STAGE,
+                f"{pose}-1-{tone}",
+                _maker(img2img.job, values, {**pictures, **faces}, caps),
+            )
         if preset.upscale is not None:
             seed = draw_number(first, upscale.STAGE, tone)
             values = upscale.params(

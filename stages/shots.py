@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from faces import BOUNDARY, Person
@@ -12,6 +12,7 @@ from sdwebui_client import Capabilities, EncodedImage, Progress, WebUI
 from .canonical import draw_number
 from .engine import Engine, Made, Outcome, StageCall
 from .events import ShotRejected, ShotScored
+from .identity import AdapterChoice
 from .lib import finish as finishing
 from .lib import img2img, score, txt2img, upscale
 from .lib.generation import Job, Pictures, run_job
@@ -84,13 +85,18 @@ class Shooter:
     upscaler: str
     seed: int
     """The run's; each shot's follows from it."""
+    adapter: AdapterChoice | None = None
+    """The IP-Adapter, where the person comes from photos."""
+    faces: Mapping[str, EncodedImage] = field(default_factory=dict)
+    """What it is shown, by name."""
 
     def draw(self, pose: str, index: int) -> Candidate:
         """Draw and score one candidate."""
         shot = f"{pose}-{index + 1}"
         seed = draw_number(self.seed, pose, index)
         pictures = {"skeleton": self.skeletons[pose]} if pose in self.skeletons else {}
-        params = txt2img.params(self.preset, self.texts, pose=pose, seed=seed)
+        pictures |= self.faces
+        params = txt2img.params(self.preset, self.texts, pose=pose, seed=seed, adapter=self.adapter)
         drawn = self._generate(shot, txt2img.STAGE, txt2img.VERSION, params, pictures, txt2img.job)
         found = self._score(shot, txt2img.STAGE, drawn.sha256)
         refused = reason_against_candidate(found, min_likeness=self.preset.min_likeness)
@@ -117,8 +123,16 @@ class Shooter:
         if stage is None:
             return None
         seed = draw_number(candidate.seed, img2img.STAGE, tone)
-        params = img2img.params(self.preset, stage, self.texts, pose=candidate.pose, tone=tone, seed=seed)
-        pictures = {"image": self.picture(before.sha256)}
+        params = img2img.params(
+            self.preset,
+            stage,
+            self.texts,
+            pose=candidate.pose,
+            tone=tone,
+            seed=seed,
+            adapter=self.adapter,
+        )
+        pictures = {"image": self.picture(before.sha256), **self.faces}
         return self._generate(shot, img2img.STAGE, img2img.VERSION, params, pictures, img2img.job)
 
     def _upscale(self, shot: str, candidate: Candidate, tone: str, before: Outcome) -> Outcome | None:

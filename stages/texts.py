@@ -20,13 +20,20 @@ class Texts:
     """Renders the prompts of one run."""
 
     preset: Preset
-    lora_name: str
-    """The person's LoRA."""
+    lora_name: str | None
+    """The person's LoRA; None where photos of them stand for it."""
     trigger: str
     subject: str
     available_loras: Collection[str] | None = None
     """What the servers list; optional LoRAs of the mix that are not among them are left out."""
     library: Library = field(default_factory=load_library)
+    adapter_loras: tuple[tuple[str, float], ...] = ()
+    """(name, weight) of LoRAs that an IP-Adapter needs; in the main prompt of what it takes part in."""
+
+    @property
+    def knows_person(self) -> bool:
+        """Whether a prompt alone calls the person up, so that a face can be painted again and stay theirs."""
+        return self.lora_name is not None
 
     def pose(self, name: str) -> Pose | None:
         """The library's pose; None for the one read off a photo.
@@ -38,8 +45,15 @@ class Texts:
 
     def main(self, stage: Drawing, *, pose: str, tone: str | None) -> RenderedPrompt:
         """Prompt of a stage, the person's LoRA in it."""
+        # The upscale has no IP-Adapter: what belongs to one would have nothing to do there.
+        extra = () if isinstance(stage, UpscaleParams) else self.adapter_loras
         return self._render(
-            stage.prompt, stage.negative_prompt, pose, tone, lora_weight=self.preset.lora.weight
+            stage.prompt,
+            stage.negative_prompt,
+            pose,
+            tone,
+            lora_weight=self.preset.lora.weight,
+            extra=extra,
         )
 
     def face(
@@ -71,10 +85,18 @@ class Texts:
         return self.main(self.preset.txt2img, pose=self.preset.poses[0], tone=None).left_out
 
     def _render(
-        self, positive: str, negative: str, pose: str, tone: str | None, *, lora_weight: float | None
+        self,
+        positive: str,
+        negative: str,
+        pose: str,
+        tone: str | None,
+        *,
+        lora_weight: float | None,
+        extra: tuple[tuple[str, float], ...] = (),
     ) -> RenderedPrompt:
         preset = self.preset
-        loras = [(self.lora_name, lora_weight)] if lora_weight else []
+        loras = [(self.lora_name, lora_weight)] if self.lora_name and lora_weight else []
+        loras += extra
         return render_prompt(
             positive,
             negative,

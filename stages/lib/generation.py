@@ -80,11 +80,15 @@ def controlnet_params(params: ControlNetParams | None) -> dict[str, Any] | None:
 def adetailer_params(
     params: ADetailerParams | None, stage: Drawing, texts: Texts, *, pose: str, tone: str | None
 ) -> list[dict[str, Any]]:
-    """The ADetailer passes with their prompts rendered, face first."""
+    """The ADetailer passes with their prompts rendered, face first.
+
+    Without a LoRA of the person the face pass is left out: it sees the prompt only, not the photos that an
+    IP-Adapter is shown, and would paint somebody else over the face.
+    """
     if params is None:
         return []
     found = []
-    if params.face is not None:
+    if params.face is not None and texts.knows_person:
         found.append(_pass(params.face, texts.face(stage, params.face, pose=pose, tone=tone)))
     if params.hand is not None:
         found.append(_pass(params.hand, texts.hand(stage, params.hand, pose=pose, tone=tone)))

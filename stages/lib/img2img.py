@@ -7,6 +7,7 @@ from typing import Any
 
 from sdwebui_client import Capabilities, Img2ImgRequest
 
+from ..identity import AdapterChoice, adapter_params, adapter_units
 from ..presets import Img2ImgParams, Preset
 from ..texts import Texts
 from .generation import (
@@ -25,7 +26,14 @@ VERSION = 1
 
 
 def params(
-    preset: Preset, stage: Img2ImgParams, texts: Texts, *, pose: str, tone: str, seed: int
+    preset: Preset,
+    stage: Img2ImgParams,
+    texts: Texts,
+    *,
+    pose: str,
+    tone: str,
+    seed: int,
+    adapter: AdapterChoice | None = None,
 ) -> dict[str, Any]:
     """Resolved parameters of one candidate in one tone. The size is the candidate's."""
     return {
@@ -35,12 +43,14 @@ def params(
         "denoising_strength": stage.denoising_strength,
         "controlnet": controlnet_params(stage.controlnet),
         "adetailer": adetailer_params(stage.adetailer, stage, texts, pose=pose, tone=tone),
+        **adapter_params(preset, adapter),
     }
 
 
 def job(values: Mapping[str, Any], pictures: Pictures, caps: Capabilities) -> Job:
-    """The request; `pictures["image"]` is the picture to start from, and what a ControlNet looks at."""
-    units: list[Any] = list(adetailer_units(values["adetailer"]))
+    """The request; `pictures["image"]` is the picture to start from, and what a ControlNet looks at;
+    `face-1` … are what an IP-Adapter is shown."""
+    units: list[Any] = [*adapter_units(values, pictures, caps), *adetailer_units(values["adetailer"])]
     if values["controlnet"] is not None:
         units.insert(0, controlnet_unit(values["controlnet"], None))
     request = Img2ImgRequest(

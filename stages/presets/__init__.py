@@ -11,13 +11,25 @@ from __future__ import annotations
 
 from ._load import PresetSummary, dump_preset, list_presets, load_preset
 from .errors import PresetError, PresetProblem
-from .model import SCHEMA, TRAINING_SCHEMA, LoraUse, Preset, TrainingPreset, TrainParams
+from .model import (
+    AUTO,
+    BOTH,
+    SCHEMA,
+    TRAINING_SCHEMA,
+    IpAdapterUse,
+    LoraUse,
+    Preset,
+    TrainingPreset,
+    TrainParams,
+)
 from .schema import preset_file_schema, preset_schema, training_file_schema
 from .stage_params import FinishParams, Img2ImgParams, StageParams, Txt2ImgParams, UpscaleParams
 from .training import TrainingPresetSummary, list_training_presets, load_training_preset
 from .units import ADetailerParams, ADetailerUnitParams, ControlNetParams
 
 __all__ = [
+    "AUTO",
+    "BOTH",
     "SCHEMA",
     "TRAINING_SCHEMA",
     "ADetailerParams",
@@ -25,6 +37,7 @@ __all__ = [
     "ControlNetParams",
     "FinishParams",
     "Img2ImgParams",
+    "IpAdapterUse",
     "LoraUse",
     "Preset",
     "PresetError",
