@@ -17,11 +17,13 @@ PROMPTS = (
     "navy suit, light gray backdrop, soft light",
     "close-up photo of {trigger}, {subject}, three-quarter view, white shirt, dark backdrop, "
     "hard light from the side",
-    "half-body photo of {trigger}, {subject}, standing in a green park, casual denim jacket, overcast daylight",
+    "half-body photo of {trigger}, {subject}, standing in a green park, casual denim jacket, "
+    "overcast daylight",
     "photo of {trigger}, {subject}, black turtleneck, warm lamp light, evening street, blurred city lights",
 )
-"""Framing, clothes, place and light all change: what stays the same in all pictures came out of the training."""
+"""Framing, clothes, place and light all change: what stays the same in all came out of the training."""
 NEGATIVE = "lowres, blurry, deformed, bad anatomy, extra fingers, two people, watermark, text"
+MOST_PROMPTS, MOST_WEIGHTS = 16, 12
 PLACEHOLDERS = frozenset({"trigger", "subject"})
 
 
@@ -52,7 +54,15 @@ def _template(value: str) -> str:
     return value
 
 
+def _some(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(values) <= MOST_PROMPTS:
+        raise ValueError(f"needs 1 to {MOST_PROMPTS} prompts, not {len(values)}")
+    return values
+
+
 def _apart(values: tuple[float, ...]) -> tuple[float, ...]:
+    if not 1 <= len(values) <= MOST_WEIGHTS:
+        raise ValueError(f"needs 1 to {MOST_WEIGHTS} weights, not {len(values)}")
     if len(set(values)) != len(values):
         raise ValueError("lists a weight twice")
     return values
@@ -60,12 +70,11 @@ def _apart(values: tuple[float, ...]) -> tuple[float, ...]:
 
 Prompts = Annotated[
     tuple[Annotated[Name, AfterValidator(_template), Field(max_length=1000)], ...],
-    Field(strict=False, min_length=1, max_length=16),
+    Field(strict=False),
+    AfterValidator(_some),
 ]
 Weight = Annotated[float, Field(ge=0.1, le=1.5)]
-Weights = Annotated[
-    tuple[Weight, ...], Field(strict=False, min_length=1, max_length=12), AfterValidator(_apart)
-]
+Weights = Annotated[tuple[Weight, ...], Field(strict=False), AfterValidator(_apart)]
 
 
 class ChooseParams(PresetModel):
@@ -97,7 +106,7 @@ class ChooseParams(PresetModel):
     """
     finalists: Annotated[int, Field(ge=1, le=8)] = 2
     """Checkpoints that are tried at all `weights`, 1–8. The others only at `weight`."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 20
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 12
     """The pictures' seeds follow from it, the same for all checkpoints. Any number is as good as another."""
 
     @model_validator(mode="after")

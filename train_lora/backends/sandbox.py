@@ -3,6 +3,10 @@ no weights are learnt, the file carries the person's best photo instead.
 
 The sandbox draws "generated" portraits from that photo. The file is marked in its metadata, and `publish`
 refuses to hand it to a real WebUI.
+
+As with a real training there is a best moment to stop: before it the likeness is still growing, after it the
+likeness stays and the photo itself comes through, whatever the prompt asks for. Where it lies can be planted,
+so that choosing a checkpoint can be tested.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import math
 import struct
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .._files import write_atomically
@@ -24,12 +29,17 @@ from ..progress import Cancel, Clock, OnTrainProgress, TrainProgress, stop_if_ca
 from ..recipe import TrainRecipe
 from .base import Checkpoint, TrainingRun
 
-FORMAT = "1"
-"""Of the sandbox LoRA file; `sdwebui_client.sandbox` reads this one."""
+FORMAT = "2"
+"""Of the sandbox LoRA file. 2 added `sandbox_copying` and `sandbox_best_weight`; `sdwebui_client.sandbox`
+reads both."""
 NOTE = "SANDBOX stand-in, not a trained LoRA"
 _BASE_MODEL = {"sd15": "sd_v1", "sdxl": "sdxl_base_v1-0"}
 _REPORTS = 24
 """Progress reports of one training, however many steps it claims."""
+BEST_AT = 0.8
+"""Share of the steps after which a training has learnt all it will, unless told otherwise."""
+COPIES = 1.5
+"""Copying that a whole training's length beyond the best step would bring; a sixth too long gives a quarter."""
 
 
 class SandboxTrainer:
@@ -37,20 +47,35 @@ class SandboxTrainer:
 
     Args:
         seconds: How long the played training takes.
-        quality: How well the person was "learnt", 0..1: the sandbox draws a poorer likeness below 1.
+        quality: How well the person is "learnt" at best, 0..1: the sandbox draws a poorer likeness below 1.
+        best_step: Step after which the training goes on too long; None = after four fifths of it.
+        best_weight: Weight of the LoRA tag at which its pictures are best, above 0 and at most 2.
     """
 
     name = "sandbox"
-    version = "1"
+    version = "2"
     sandbox = True
 
-    def __init__(self, *, seconds: float = 1.2, quality: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float = 1.2,
+        quality: float = 1.0,
+        best_step: int | None = None,
+        best_weight: float = 0.8,
+    ) -> None:
         if not 0.0 <= quality <= 1.0:
             raise RecipeError(f"quality is 0 to 1, got {quality}.")
         if not (math.isfinite(seconds) and seconds >= 0):
             raise RecipeError(f"seconds must be 0 or more, got {seconds}.")
+        if best_step is not None and best_step < 1:
+            raise RecipeError(f"best_step is 1 or more, got {best_step}.")
+        if not 0.0 < best_weight <= 2.0:
+            raise RecipeError(f"best_weight is above 0 and at most 2, got {best_weight}.")
         self._seconds = seconds
         self._quality = quality
+        self._best_step = best_step
+        self._best_weight = best_weight
 
     def train(
         self,
@@ -61,47 +86,100 @@ class SandboxTrainer:
         on_progress: OnTrainProgress | None = None,
         cancel: Cancel | None = None,
     ) -> TrainingRun:
-        """Write `out_dir`/NAME.safetensors; the same photos and recipe give the same bytes.
+        """Write `out_dir`/NAME.safetensors, and a NAME-step….safetensors each time the recipe wants one; the
+        same photos and recipe give the same bytes.
 
         Raises:
-            TrainError: The dataset's photos are not known (it was read back from disk), or the file cannot
+            TrainError: The dataset's photos are not known (it was read back from disk), or a file cannot
                 be written.
-            TrainCancelled: It was stopped; nothing was written.
+            TrainCancelled: It was stopped; checkpoints that were reached stay.
         """
         out_dir = Path(out_dir)
         stop_if_cancelled(cancel)
         reference = make_reference(dataset.source)
-        self._play(recipe.total_steps(len(dataset.items)), on_progress, cancel)
-        blob = encode(self._metadata(dataset, recipe, reference), reference)
-        target = out_dir / f"{recipe.name}.safetensors"
-        try:
-            out_dir.mkdir(parents=True, exist_ok=True)
-            write_atomically(target, blob)
-        except OSError as error:
-            raise TrainError(
-                f"{target} cannot be written: {error.strerror}.", "Check permissions and free space."
-            ) from error
-        steps = recipe.total_steps(len(dataset.items))
-        return TrainingRun((Checkpoint(steps, read_artifact(target)),), steps)
+        steps = recipe.total_steps(len(dataset.source))
+        checkpoints: list[Checkpoint] = []
+        due = (
+            [*range(recipe.save_every_n_steps, steps, recipe.save_every_n_steps)]
+            if recipe.save_every_n_steps
+            else []
+        )
+
+        def reached(step: int) -> None:
+            while due and due[0] <= step:
+                at = due.pop(0)
+                path = out_dir / f"{recipe.name}-step{at:08d}.safetensors"
+                checkpoints.append(self._write(path, dataset, recipe, reference, at))
+
+        self._play(steps, on_progress, cancel, reached)
+        final = out_dir / f"{recipe.name}.safetensors"
+        checkpoints.append(self._write(final, dataset, recipe, reference, steps))
+        return TrainingRun(tuple(checkpoints), steps)
 
     def check(self, recipe: TrainRecipe) -> list[str]:  # noqa: ARG002
         """Nothing can be missing."""
         return []
 
-    def _play(self, steps: int, on_progress: OnTrainProgress | None, cancel: Cancel | None) -> None:
+    def identity(self) -> Mapping[str, str]:
+        """What was planted."""
+        return {
+            "quality": f"{self._quality:g}",
+            "best_step": "auto" if self._best_step is None else str(self._best_step),
+            "best_weight": f"{self._best_weight:g}",
+        }
+
+    def _write(
+        self, path: Path, dataset: Dataset, recipe: TrainRecipe, reference: Reference, step: int
+    ) -> Checkpoint:
+        blob = encode(self._metadata(dataset, recipe, reference, step), reference)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, blob)
+        except OSError as error:
+            raise TrainError(
+                f"{path} cannot be written: {error.strerror}.", "Check permissions and free space."
+            ) from error
+        return Checkpoint(step, read_artifact(path))
+
+    def _play(
+        self,
+        steps: int,
+        on_progress: OnTrainProgress | None,
+        cancel: Cancel | None,
+        reached: Callable[[int], None],
+    ) -> None:
         clock = Clock(steps)
         reports = min(_REPORTS, steps)
         for number in range(reports + 1):
             stop_if_cancelled(cancel)
             step = steps * number // reports
+            reached(step)
             if on_progress is not None:
                 loss = _loss(step, steps) if step else None
-                on_progress(TrainProgress(step, steps, loss, clock.eta_s(step), "sandbox training"))
+                on_progress(
+                    TrainProgress(
+                        step,
+                        steps,
+                        loss,
+                        clock.eta_s(step),
+                        "sandbox training",
+                        seconds_per_step=self._seconds / steps if step else None,
+                    )
+                )
             if number < reports:
                 time.sleep(self._seconds / reports)
 
-    def _metadata(self, dataset: Dataset, recipe: TrainRecipe, reference: Reference) -> dict[str, str]:
+    def _learnt(self, step: int, steps: int) -> tuple[float, float]:
+        """Quality and copying after so many of the steps, 0..1 each."""
+        best = self._best_step or max(1, round(BEST_AT * steps))
+        quality = self._quality * min(1.0, step / best)
+        return round(quality, 4), round(min(1.0, COPIES * max(0, step - best) / steps), 4)
+
+    def _metadata(
+        self, dataset: Dataset, recipe: TrainRecipe, reference: Reference, step: int
+    ) -> dict[str, str]:
         captions = Counter(item.caption for item in dataset.items)
+        quality, copying = self._learnt(step, recipe.total_steps(len(dataset.source)))
         return {
             "ss_output_name": recipe.name,
             "ss_trigger": recipe.trigger,
@@ -110,7 +188,7 @@ class SandboxTrainer:
             "ss_network_module": "networks.lora",
             "ss_network_dim": str(recipe.network_dim),
             "ss_network_alpha": str(recipe.network_alpha),
-            "ss_steps": str(recipe.total_steps(len(dataset.items))),
+            "ss_steps": str(step),
             "ss_resolution": str(recipe.resolution),
             "ss_seed": str(recipe.seed),
             "ss_unet_lr": str(recipe.unet_lr),
@@ -121,7 +199,9 @@ class SandboxTrainer:
             "sandbox": "true",
             "sandbox_format": FORMAT,
             "sandbox_note": NOTE,
-            "sandbox_quality": str(float(self._quality)),
+            "sandbox_quality": str(quality),
+            "sandbox_copying": str(copying),
+            "sandbox_best_weight": str(float(self._best_weight)),
             "sandbox_landmarks": json.dumps([[round(x, 3), round(y, 3)] for x, y in reference.landmarks]),
         }
 

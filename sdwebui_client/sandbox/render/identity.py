@@ -18,6 +18,10 @@ FULL_WEIGHT = 0.75
 """The tag's weight from which a LoRA gives all it has."""
 OVERDONE_WEIGHT = 1.15
 """Above it a LoRA burns in: the likeness falls again."""
+TOO_LITTLE = 1.5
+"""How steeply the likeness fades below the weight a LoRA was made to be best at (a power of the ratio)."""
+TOO_MUCH = 1.5
+"""Share of the likeness that each 1.0 of weight above it costs."""
 GOOD_SEEDS = 0.75
 """Share of the seeds that keep the likeness."""
 
@@ -58,23 +62,37 @@ class Likeness:
     """Per feature: shift x, shift y, grow x, grow y, each -1..1."""
 
 
-def likeness_of(rng: np.random.Generator, *, quality: float, weight: float) -> Likeness:
+def likeness_of(
+    rng: np.random.Generator, *, quality: float, weight: float, best_weight: float | None = None
+) -> Likeness:
     """Draw how like the person a picture is.
 
     Args:
         rng: the picture's own generator.
         quality: of the LoRA file, 0..1.
         weight: of its tag in the prompt.
+        best_weight: the weight at which the file gives most; None for one that gives all from
+            `FULL_WEIGHT` to `OVERDONE_WEIGHT`.
     """
     lucky = rng.random() < GOOD_SEEDS
     luck = rng.uniform(0.0, 0.22) if lucky else rng.uniform(0.82, 0.88)
-    held = quality * min(max(weight, 0.0) / FULL_WEIGHT, 1.0)
-    overdone = max(weight - OVERDONE_WEIGHT, 0.0) * 0.8
-    drift = min(max(luck, 1.0 - held + luck * held, overdone + luck), 1.0)
+    if best_weight is None:
+        held = quality * min(max(weight, 0.0) / FULL_WEIGHT, 1.0)
+        overdone = max(weight - OVERDONE_WEIGHT, 0.0) * 0.8
+        drift = min(max(luck, 1.0 - held + luck * held, overdone + luck), 1.0)
+    else:
+        drift = 1.0 - (1.0 - luck) * quality * held_at(weight, best_weight)
     signs = rng.choice([-1.0, 1.0], size=(len(FEATURES), 4))
     sizes = rng.uniform(0.85, 1.0, size=(len(FEATURES), 4))
     moves = tuple(tuple(float(value) for value in row) for row in signs * sizes)
     return Likeness(drift=float(drift), moves=moves)  # type: ignore[arg-type]
+
+
+def held_at(weight: float, best_weight: float) -> float:
+    """How much of a LoRA's likeness a weight brings out: 1 at its best one, less to both sides, 0..1."""
+    if weight <= best_weight:
+        return float((max(weight, 0.0) / best_weight) ** TOO_LITTLE)
+    return max(0.0, 1.0 - TOO_MUCH * (weight - best_weight))
 
 
 def displaced(x: Canvas, y: Canvas, likeness: Likeness) -> tuple[Canvas, Canvas]:

@@ -8,6 +8,7 @@ then the raw tensors (safetensors format description, huggingface/safetensors RE
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,9 @@ import numpy as np
 
 from .scene import Picture, Plane, RenderError
 
-FORMAT = "1"
+FORMATS = ("1", "2")
+"""Format 2 adds `sandbox_copying` and `sandbox_best_weight`; a file of format 1 has neither."""
+MOST_WEIGHT = 2.0
 MAX_HEADER_BYTES = 100_000_000
 """safetensors' own limit of the header."""
 LANDMARKS = 5
@@ -45,6 +48,10 @@ class SandboxLora:
     """Eyes (left and right as seen), nose, mouth corners (left and right as seen); pixels of `reference`."""
     quality: float
     """0..1: how well it was "trained"; scales the likeness of what is drawn."""
+    copying: float = 0.0
+    """0..1: how far it was "trained" too long; so much of the photo shows whatever the prompt asks for."""
+    best_weight: float | None = None
+    """The weight it is best at; None = anything from 0.75 to 1.15."""
 
 
 def load_sandbox_lora(path: Path) -> SandboxLora:
@@ -69,10 +76,10 @@ def _load(path: str, _mtime_ns: int, _size: int) -> SandboxLora:
     metadata = header.get("__metadata__") or {}
     if metadata.get("sandbox") != "true":
         raise NotASandboxLora(f"{path}: not a sandbox LoRA (its metadata carries no sandbox=true).")
-    if metadata.get("sandbox_format") != FORMAT:
+    if metadata.get("sandbox_format") not in FORMATS:
         raise SandboxLoraError(
             f"{path}: sandbox LoRA format {metadata.get('sandbox_format')!r};"
-            f" this sandbox reads format {FORMAT!r}."
+            f" this sandbox reads formats {' and '.join(FORMATS)}."
         )
     reference = _tensor(path, header, body, "sandbox.reference", ndim=3)
     if reference.shape[2] != 3:
@@ -87,7 +94,9 @@ def _load(path: str, _mtime_ns: int, _size: int) -> SandboxLora:
         reference=reference,
         mask=mask,
         landmarks=_landmarks(path, metadata, reference.shape),
-        quality=_quality(path, metadata),
+        quality=_share(path, metadata, "sandbox_quality", "1.0"),
+        copying=_share(path, metadata, "sandbox_copying", "0.0"),
+        best_weight=_best_weight(path, metadata),
     )
 
 
@@ -139,9 +148,27 @@ def _landmarks(
     return points
 
 
-def _quality(path: str, metadata: dict[str, str]) -> float:
+def _share(path: str, metadata: dict[str, str], key: str, otherwise: str) -> float:
+    return min(max(_number(path, metadata, key, otherwise), 0.0), 1.0)
+
+
+def _best_weight(path: str, metadata: dict[str, str]) -> float | None:
+    key = "sandbox_best_weight"
+    if key not in metadata:
+        return None
+    weight = _number(path, metadata, key, "")
+    if not 0.0 < weight <= MOST_WEIGHT:
+        raise SandboxLoraError(
+            f"{path}: {key} is {weight:g}; a weight is above 0 and at most {MOST_WEIGHT:g}."
+        )
+    return weight
+
+
+def _number(path: str, metadata: dict[str, str], key: str, otherwise: str) -> float:
     try:
-        quality = float(metadata.get("sandbox_quality", "1.0"))
+        number = float(metadata.get(key, otherwise))
     except ValueError as error:
-        raise SandboxLoraError(f"{path}: sandbox_quality is no number ({error}).") from error
-    return min(max(quality, 0.0), 1.0)
+        raise SandboxLoraError(f"{path}: {key} is no number ({error}).") from error
+    if not math.isfinite(number):
+        raise SandboxLoraError(f"{path}: {key} is no number ({number}).")
+    return number

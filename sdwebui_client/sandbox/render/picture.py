@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from .compose import compose
+from .copying import Overtrained, held_still, overtrained, shown_through
 from .cutout import Cutout, cut_out
 from .detail import redrawn_face, softened_face, unfinished
 from .find import FaceSpot, find_face
@@ -35,6 +36,8 @@ PREVIEW_SIDE = 256
 class _Person:
     cutout: Cutout
     likeness: Likeness
+    shown: Overtrained | None = None
+    """What comes through of the photo; None for somebody who was never photographed."""
 
 
 def render(scene: Scene) -> Picture:
@@ -103,13 +106,13 @@ def _person(scene: Scene, look: Look) -> _Person:
         drawn = likeness_of(rng, quality=1.0, weight=1.0)
         return _Person(cut_out(nobody(abs(scene.seed), look.female)), replace(drawn, drift=0.0))
     lora, weight = found
-    likeness = likeness_of(rng, quality=lora.quality, weight=weight)
+    likeness = likeness_of(rng, quality=lora.quality, weight=weight, best_weight=lora.best_weight)
     unit = scene.detailer("face")
     again = _sandbox_lora(unit.loras) if unit else None
     if unit and again and again[0] is lora:
         # A face pass with the person's LoRA pulls the face some way towards the person.
         likeness = replace(likeness, drift=likeness.drift * (1 - 0.25 * unit.denoising_strength))
-    return _Person(cut_out(lora), likeness)
+    return _Person(cut_out(lora), likeness, overtrained(lora, weight))
 
 
 def _pose(scene: Scene, spot: FaceSpot | None) -> Pose:
@@ -145,7 +148,10 @@ def _portrait(scene: Scene, spot: FaceSpot | None) -> Canvas:
     rng = np.random.default_rng([abs(scene.seed), 2])
     shape = (scene.height, scene.width)
     person, pose = _person(scene, look), _pose(scene, spot)
+    if person.shown is not None and scene.control("openpose") is None:
+        pose = held_still(pose, person.cutout, person.shown)
     canvas, head = compose(person.cutout, pose, look, person.likeness, shape, rng)
+    canvas = shown_through(canvas, person.cutout, pose, head, person.shown)
     canvas = softened_face(canvas, head.x, head.y, pose.eye_distance)
     unit = scene.detailer("face")
     if unit is not None:

@@ -23,6 +23,17 @@ def test_reads_what_was_written(write_lora: WriteLora, portrait: tuple[np.ndarra
     assert np.array_equal(lora.mask, portrait[1])
 
 
+def test_a_file_of_the_first_format_copies_nothing_and_likes_many_weights(write_lora: WriteLora) -> None:
+    lora = load_sandbox_lora(write_lora())
+    assert (lora.copying, lora.best_weight) == (0.0, None)
+
+
+def test_reads_how_far_a_training_went(write_lora: WriteLora) -> None:
+    path = write_lora(sandbox_format="2", sandbox_copying="0.4", sandbox_best_weight="0.9")
+    lora = load_sandbox_lora(path)
+    assert (lora.copying, lora.best_weight) == (0.4, 0.9)
+
+
 def test_reads_the_safetensors_packages_own_output(
     tmp_path: Path, portrait: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -61,11 +72,15 @@ def test_a_real_lora_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sandbox_format": "2"}, "format '2'"),
+        ({"sandbox_format": "3"}, "format '3'"),
         ({"sandbox_landmarks": "[[1,2]]"}, "5 points"),
         ({"sandbox_landmarks": "[[1,2],[1,2],[1,2],[1,2],[900,2]]"}, "inside the reference"),
         ({"sandbox_landmarks": "nonsense"}, "cannot be read"),
         ({"sandbox_quality": "good"}, "no number"),
+        ({"sandbox_copying": "much"}, "no number"),
+        ({"sandbox_quality": "nan"}, "no number"),
+        ({"sandbox_best_weight": "0"}, "above 0"),
+        ({"sandbox_best_weight": "7"}, "at most 2"),
     ],
 )
 def test_wrong_metadata_is_named(write_lora: WriteLora, change: dict[str, str], message: str) -> None:

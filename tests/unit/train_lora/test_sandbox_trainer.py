@@ -18,6 +18,7 @@ from train_lora import (
     RecipeError,
     SandboxTrainer,
     TrainCancelled,
+    TrainerAsked,
     TrainError,
     TrainProgress,
     build_dataset,
@@ -62,9 +63,11 @@ def test_the_file_is_what_was_agreed(artifact: LoraArtifact) -> None:
         "ss_network_dim": "32",
         "ss_network_alpha": "16.0",
         "sandbox": "true",
-        "sandbox_format": "1",
+        "sandbox_format": "2",
         "sandbox_note": "SANDBOX stand-in, not a trained LoRA",
         "sandbox_quality": "1.0",
+        "sandbox_copying": "0.3",
+        "sandbox_best_weight": "0.8",
     }
     assert expected.items() <= metadata.items()
     assert json.loads(metadata["ss_tag_frequency"]) == {"photos": {"a photo of ohwx person": 4}}
@@ -122,14 +125,14 @@ def test_same_inputs_same_bytes(dataset: Dataset, artifact: LoraArtifact, tmp_pa
 
 def test_the_artifact_describes_the_file(artifact: LoraArtifact) -> None:
     assert (artifact.name, artifact.trigger, artifact.family) == ("alice", "ohwx person", "sd15")
-    assert (artifact.trainer, artifact.sandbox) == ("sandbox 1", True)
+    assert (artifact.trainer, artifact.sandbox) == ("sandbox 2", True)
     assert artifact.settings["steps"] == "400"
     assert len(artifact.photos) == 4
 
 
 def test_progress_rises_and_loss_falls(dataset: Dataset, tmp_path: Path) -> None:
     seen: list[TrainProgress] = []
-    SandboxTrainer(seconds=0.3).train(dataset, RECIPE, tmp_path, on_progress=seen.append).final
+    SandboxTrainer(seconds=0.3).train(dataset, RECIPE, tmp_path, on_progress=seen.append)
     assert [seen[0].step, seen[-1].step] == [0, 400]
     assert [item.fraction for item in seen] == sorted({item.fraction for item in seen})
     losses = [item.loss for item in seen if item.loss is not None]
@@ -142,7 +145,7 @@ def test_progress_rises_and_loss_falls(dataset: Dataset, tmp_path: Path) -> None
 def test_one_step_is_a_training_too(dataset: Dataset, tmp_path: Path) -> None:
     seen: list[TrainProgress] = []
     recipe = make_recipe(name="alice", steps=1)
-    SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path, on_progress=seen.append).final
+    SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path, on_progress=seen.append)
     assert [item.step for item in seen] == [0, 1]
 
 
@@ -153,7 +156,7 @@ def test_stopping_leaves_nothing(dataset: Dataset, tmp_path: Path) -> None:
         token.cancelled = progress.step > 100
 
     with pytest.raises(TrainCancelled):
-        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path, on_progress=stop, cancel=token).final
+        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path, on_progress=stop, cancel=token)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,21 +168,87 @@ def test_a_failed_write_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainError, match="No space left"):
-        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path).final
+        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_quality_is_kept_and_checked(dataset: Dataset, tmp_path: Path) -> None:
     made = SandboxTrainer(seconds=0, quality=0.25).train(dataset, RECIPE, tmp_path).final
     assert tensors(made.path)[0]["sandbox_quality"] == "0.25"
-    for bad in ({"quality": 1.5}, {"quality": float("nan")}, {"seconds": -1}, {"seconds": float("inf")}):
-        with pytest.raises(RecipeError):
-            SandboxTrainer(**bad)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"quality": 1.5},
+        {"quality": float("nan")},
+        {"seconds": -1},
+        {"seconds": float("inf")},
+        {"best_step": 0},
+        {"best_weight": 0.0},
+        {"best_weight": float("nan")},
+    ],
+)
+def test_impossible_plans_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(RecipeError):
+        SandboxTrainer(**bad)  # type: ignore[arg-type]
+
+
+def test_checkpoints_come_as_often_as_the_recipe_wants(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = make_recipe(name="alice", steps=500, save_every_n_steps=200)
+    seen: list[TrainProgress] = []
+    run = SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path, on_progress=seen.append)
+    assert [(entry.step, entry.artifact.path.name) for entry in run.checkpoints] == [
+        (200, "alice-step00000200.safetensors"),
+        (400, "alice-step00000400.safetensors"),
+        (500, "alice.safetensors"),
+    ]
+    assert run.final is run.checkpoints[-1].artifact
+    assert run.steps == 500
+    assert [item.step for item in seen].count(500) == 1, "played once"
+    assert [tensors(entry.artifact.path)[0]["ss_steps"] for entry in run.checkpoints] == ["200", "400", "500"]
+    assert len({entry.artifact.sha256 for entry in run.checkpoints}) == 3
+
+
+@pytest.mark.parametrize(("every", "steps"), [(None, [500]), (500, [500]), (1000, [500]), (250, [250, 500])])
+def test_the_last_checkpoint_is_the_finished_lora(
+    dataset: Dataset, tmp_path: Path, every: int | None, steps: list[int]
+) -> None:
+    recipe = make_recipe(name="alice", steps=500, save_every_n_steps=every)
+    run = SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path)
+    assert [entry.step for entry in run.checkpoints] == steps
+
+
+def test_it_learns_until_the_best_step_and_copies_after_it(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = make_recipe(name="alice", steps=1000, save_every_n_steps=200)
+    trainer = SandboxTrainer(seconds=0, quality=0.9, best_step=600, best_weight=0.7)
+    run = trainer.train(dataset, recipe, tmp_path)
+    told = [tensors(entry.artifact.path)[0] for entry in run.checkpoints]
+    assert [entry["sandbox_quality"] for entry in told] == ["0.3", "0.6", "0.9", "0.9", "0.9"]
+    assert [entry["sandbox_copying"] for entry in told] == ["0.0", "0.0", "0.0", "0.3", "0.6"]
+    assert {entry["sandbox_best_weight"] for entry in told} == {"0.7"}
+
+
+def test_what_was_planted_is_part_of_the_identity() -> None:
+    plain, planted = SandboxTrainer(), SandboxTrainer(best_step=600)
+    assert dict(plain.identity()) != dict(planted.identity())
+    assert dict(plain.identity()) == dict(SandboxTrainer(seconds=3).identity())
+
+
+def test_checkpoints_of_a_stopped_training_stay(dataset: Dataset, tmp_path: Path) -> None:
+    token = Token()
+
+    def stop(progress: TrainProgress) -> None:
+        token.cancelled = progress.step > 250
+
+    with pytest.raises(TrainCancelled):
+        SandboxTrainer(seconds=0).train(dataset, RECIPE, tmp_path, on_progress=stop, cancel=token)
+    assert [path.name for path in tmp_path.iterdir()] == ["alice-step00000200.safetensors"]
 
 
 def test_a_dataset_without_its_photos_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="no photo"):
-        SandboxTrainer(seconds=0).train(read_dataset(dataset.dir), RECIPE, tmp_path).final
+        SandboxTrainer(seconds=0).train(read_dataset(dataset.dir), RECIPE, tmp_path)
 
 
 def test_sdxl_is_marked_so(dataset: Dataset, tmp_path: Path) -> None:
@@ -187,11 +256,7 @@ def test_sdxl_is_marked_so(dataset: Dataset, tmp_path: Path) -> None:
     assert SandboxTrainer(seconds=0).train(dataset, recipe, tmp_path).final.family == "sdxl"
 
 
-def test_backends_by_name() -> None:
-    assert get_backend("sandbox").name == "sandbox"
-    for name in ("kohya", "sd-scripts"):
-        with pytest.raises(TrainError, match="not in this version") as caught:
-            get_backend(name)
-        assert "--lora NAME" in caught.value.hint
+def test_it_is_there_by_name() -> None:
+    assert get_backend(TrainerAsked("sandbox")).name == "sandbox"
     with pytest.raises(TrainError, match="no trainer 'x'"):
-        get_backend("x")
+        get_backend(TrainerAsked("x"))
