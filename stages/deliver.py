@@ -49,7 +49,12 @@ class RunFacts:
     webui: Mapping[str, Any]
     """url, flavour, version, sandbox of the first server; `servers` lists all of several."""
     photos: Sequence[Mapping[str, Any]]
-    lora: PersonLora
+    lora: PersonLora | None
+    """The person's; None where photos stood for it."""
+    identity: Mapping[str, Any]
+    """How the pictures became the person."""
+    tone: Mapping[str, Any]
+    """Which tones were asked for and made, and what the photos say of the skin."""
     seed: int
     preset_name: str
     preset_yaml: str
@@ -92,7 +97,7 @@ class Folder:
             content = sidecar(
                 picture=shot.sha256,
                 shot=shot.shot,
-                lora=facts.lora.to_json(),
+                lora=facts.lora.to_json() if facts.lora else None,
                 preset_sha256=preset_sha256,
                 stages=shot.steps,
                 score=shot.score.to_payload(),
@@ -164,7 +169,9 @@ def run_json(
         "recipe": RECIPE,
         "webui": dict(facts.webui),
         "photos": [dict(photo) for photo in facts.photos],
-        "lora": facts.lora.to_json(),
+        "lora": facts.lora.to_json() if facts.lora else None,
+        "identity": dict(facts.identity),
+        "tone": dict(facts.tone),
         "portraits": [_portrait(entry) for entry in delivered],
         "rejected": rejected(session),
         "unfilled": [{"pose": slot.pose, "tone": slot.tone} for slot in session.unfilled],

@@ -62,9 +62,12 @@ class LikenessNotReached(StagesError):
         asked: The preset's `min_likeness`.
         out_dir: Where report and rejected pictures can be looked at.
         reason: Why most pictures were refused.
-    """
 
-    def __init__(self, *, best: float | None, asked: float, out_dir: Path, reason: str = "") -> None:
+    `try_first` takes the place of the usual advice."""
+
+    def __init__(
+        self, *, best: float | None, asked: float, out_dir: Path, reason: str = "", try_first: str = ""
+    ) -> None:
         self.best, self.asked, self.out_dir, self.reason = best, asked, out_dir, reason
         if best is None:
             told = f"no portrait reached the asked likeness of {asked:.2f}: no face was found in any picture"
@@ -79,8 +82,12 @@ class LikenessNotReached(StagesError):
             told = f"no portrait could be delivered, though one reached a likeness of {best:.2f}: {reason}"
         super().__init__(
             told,
-            hint=f"Look at {out_dir / 'report.html'}. Then: more `shots`, a higher `lora.weight`, another "
-            f"`--seed`, better photos, or a lower `min_likeness`.",
+            hint=f"Look at {out_dir / 'report.html'}. "
+            + (
+                try_first
+                or "Then: more `shots`, a higher `lora.weight`, another `--seed`, better photos, or a lower "
+                "`min_likeness`."
+            ),
         )
 
 

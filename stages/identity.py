@@ -93,22 +93,21 @@ def choose_ip_adapter(
 def shared_ip_adapter(
     caps_list: Sequence[Capabilities], family: str, use: IpAdapterUse | None = None
 ) -> AdapterChoice | Problem:
-    """The first IP-Adapter, in the order of `IP_ADAPTERS`, that every server can run.
+    """The first IP-Adapter, in the order of `IP_ADAPTERS`, that every server can run; else that any can.
 
-    Portraits of one run should not differ by the server that drew them. The problem is the first server's.
+    Portraits of one run should not differ by the server that drew them, so one without it is left out. When
+    none has any, the problem is the first server's.
     """
     use = use or IpAdapterUse()
     wanted = _candidates(family, use)
     if isinstance(wanted, Problem):
         return wanted
-    for choice in wanted:
-        if all(adapter_problem(caps, choice) is None for caps in caps_list):
-            return choice
-    if use.model is not None:
-        found = [adapter_problem(caps, wanted[0]) for caps in caps_list]
-        return next(problem for problem in found if problem is not None)
-    lacking = [caps for caps in caps_list if all(adapter_problem(caps, choice) for choice in wanted)]
-    return _nothing_there((lacking or list(caps_list))[0], family, shared=not lacking)
+    for enough in (all, any):
+        for choice in wanted:
+            if enough(adapter_problem(caps, choice) is None for caps in caps_list):
+                return choice
+    missing = adapter_problem(caps_list[0], wanted[0]) if use.model is not None else None
+    return missing or _nothing_there(caps_list[0], family)
 
 
 def adapter_problem(caps: Capabilities, choice: AdapterChoice) -> Problem | None:
@@ -167,13 +166,11 @@ def _no_controlnet(caps: Capabilities) -> Problem | None:
     return None
 
 
-def _nothing_there(caps: Capabilities, family: str, *, shared: bool) -> Problem:
+def _nothing_there(caps: Capabilities, family: str) -> Problem:
     if (problem := _no_controlnet(caps)) is not None:
         return problem
     best = next(known for known in IP_ADAPTERS if known.family == family)
     fix = f"download {best.model} from {best.source} on Hugging Face, put it into {_FOLDER} and refresh"
-    if shared:
-        return Problem(WHAT, "the servers have no model in common", fix=f"on all of them: {fix}")
     there = listed_ip_adapters(caps)
     others = f" (there are {', '.join(there[:4])})" if there else ""
     return Problem(WHAT, f"no model for {family} that can be used is there{others}", fix=fix)
@@ -221,6 +218,14 @@ def adapter_units(
         for name in sorted(pictures)
         if name.startswith(FACE)
     )
+
+
+def adapter_loras(preset: Preset, choice: AdapterChoice | Problem | None) -> tuple[tuple[str, float], ...]:
+    """(name, weight) of the LoRA that belongs to a FaceID model; ControlNet does not load it by itself
+    (Mikubill/sd-webui-controlnet issue 2768)."""
+    if not isinstance(choice, AdapterChoice) or choice.lora is None:
+        return ()
+    return ((choice.lora, preset.ip_adapter.lora_weight),)
 
 
 def face_names(preset: Preset) -> tuple[str, ...]:

@@ -141,9 +141,9 @@ def _adapter_problems(blueprint: Blueprint, caps: Capabilities) -> list[str]:
     if isinstance(blueprint.adapter, AdapterChoice):
         problem = adapter_problem(caps, blueprint.adapter)
         return [str(problem)] if problem else []
-    # No model suits all servers: each says what itself lacks, and one that lacks nothing goes on alone.
+    # No server can: each says what itself lacks.
     own = choose_ip_adapter(caps, blueprint.preset.family, blueprint.preset.ip_adapter)
-    return [str(own)] if isinstance(own, Problem) else [str(blueprint.adapter)]
+    return [str(own if isinstance(own, Problem) else blueprint.adapter)]
 
 
 def _jobs(blueprint: Blueprint, caps: Capabilities) -> Iterator[tuple[str, str, Any]]:

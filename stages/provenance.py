@@ -83,7 +83,7 @@ def sidecar(
     *,
     picture: str,
     shot: str,
-    lora: Mapping[str, Any],
+    lora: Mapping[str, Any] | None,
     preset_sha256: str,
     stages: Sequence[Outcome],
     score: Mapping[str, Any],
@@ -94,7 +94,7 @@ def sidecar(
     Args:
         picture: SHA-256 of the delivered file.
         shot: Its identifier in the run.
-        lora: Name and hash of the person's LoRA.
+        lora: Name and hash of the person's LoRA; None where photos stood for it.
         preset_sha256: Of the resolved preset.
         stages: From the first to the last.
         score: What was measured in the delivered picture.
@@ -105,7 +105,7 @@ def sidecar(
         "sandbox": sandbox,
         "picture": picture,
         "shot": shot,
-        "lora": dict(lora),
+        "lora": dict(lora) if lora is not None else None,
         "preset": preset_sha256,
         "stages": [stage_entry(outcome) for outcome in stages],
         "score": dict(score),

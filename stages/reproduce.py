@@ -212,6 +212,8 @@ def _with_lora(
     server: Probed, content: Mapping[str, Any], store: Store | None, models_dir: Path | None
 ) -> Probed:
     """The server with the run's LoRA: a sandbox that was started anew gets it out of the store again."""
+    if content["lora"] is None:
+        return server
     name, sha256 = content["lora"]["name"], content["lora"]["sha256"]
     if name in server.caps.lora_names() or not server.caps.sandbox:
         return server

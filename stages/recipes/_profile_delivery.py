@@ -22,8 +22,15 @@ from ..presets import dump_preset
 from ..report import render_report
 from ..servers import Probed
 from ..texts import FROM_PHOTO
+from ..tone import ToneChoice
 from ..view import report_view
 from .profile import ProfileOptions, RunResult
+
+_FOR_IP_ADAPTER = (
+    "Photos shown to an IP-Adapter are less like than a LoRA. Train one (--identity lora, or both), show it "
+    "more (--set ip_adapter.photos=2) or more strongly (--set ip_adapter.weight=1.1), or ask for less "
+    "(--set min_likeness=0.5)."
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,10 @@ class Outcome:
     servers: Sequence[Probed]
     blueprint: Blueprint
     photos: PhotoSet
-    lora: PersonLora
+    lora: PersonLora | None
     skeletons: Mapping[str, EncodedImage]
     session: Session
+    tone: ToneChoice
 
 
 def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunResult:
@@ -89,7 +97,11 @@ def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunRe
     if not delivered:
         asked = outcome.blueprint.preset.min_likeness
         raise LikenessNotReached(
-            best=session.best_likeness, asked=asked, out_dir=out_dir, reason=session.usual_reason
+            best=session.best_likeness,
+            asked=asked,
+            out_dir=out_dir,
+            reason=session.usual_reason,
+            try_first=_FOR_IP_ADAPTER if outcome.lora is None else "",
         )
     return RunResult(
         run, out_dir, tuple(out_dir / entry.file for entry in delivered), tuple(rejected(session))
@@ -106,6 +118,8 @@ def _facts(outcome: Outcome) -> RunFacts:
             for verdict in outcome.photos.photos
         ],
         lora=outcome.lora,
+        identity=_identity_json(outcome.blueprint),
+        tone=outcome.tone.to_json(),
         seed=outcome.blueprint.seed,
         preset_name=preset.name,
         preset_yaml=dump_preset(preset),
@@ -114,6 +128,13 @@ def _facts(outcome: Outcome) -> RunFacts:
         # One stand-in among the servers is enough: nobody may take its picture for a real one.
         sandbox=any(server.caps.sandbox for server in outcome.servers),
     )
+
+
+def _identity_json(blueprint: Blueprint) -> dict[str, Any]:
+    """How the pictures became the person, as in run.json."""
+    adapter = blueprint.chosen_adapter
+    found: dict[str, Any] = {"kind": blueprint.preset.identity}
+    return found if adapter is None else {**found, "ip_adapter": adapter.to_json()}
 
 
 def _titles(blueprint: Blueprint) -> dict[str, str]:
