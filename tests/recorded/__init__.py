@@ -67,6 +67,30 @@ def recordings(flavour: str) -> dict[str, Recording]:
     return {case["name"]: Recording(case["name"], case) for case in cases}
 
 
+@cache
+def training_logs() -> dict[str, tuple[bytes, bytes]]:
+    """stdout and stderr of real runs of sd-scripts v0.10.1, by name (`run_lora`, `resume2`, `f_oom2` …)."""
+    packed = (Path(__file__).parent / "training_logs.jsonl.gz").read_bytes()
+    runs = (json.loads(line) for line in gzip.decompress(packed).decode("utf-8").split("\n"))
+    return {run["name"]: (run["out"].encode(), run["err"].encode()) for run in runs}
+
+
+@cache
+def argument_tables() -> dict[str, dict[str, dict[str, Any]]]:
+    """sd-scripts v0.10.1's own argument parsers: script -> dest -> flags, type, choices, default."""
+    packed = (Path(__file__).parent / "arguments.json.gz").read_bytes()
+    tables = json.loads(gzip.decompress(packed))["tables"]
+    return {script: {row["dest"]: row for row in rows} for script, rows in tables.items()}
+
+
+@cache
+def lora_tensors() -> dict[str, dict[str, list[int]]]:
+    """Family -> tensor name -> shape, as sd-scripts v0.10.1's own network makes them at rank 7."""
+    packed = (Path(__file__).parent / "lora_tensors.json.gz").read_bytes()
+    tensors = json.loads(gzip.decompress(packed))["tensors"]
+    return {family: dict(shapes) for family, shapes in tensors.items()}
+
+
 def openapi(flavour: str) -> dict[str, Any]:
     """The server's OpenAPI document, routes of all extensions included."""
     raw = recordings(flavour)["openapi"].raw
