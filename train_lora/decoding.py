@@ -13,6 +13,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,6 +56,8 @@ _TURNS = {
 _SWAPPING = frozenset({5, 6, 7, 8})
 """Orientations in which width and height change places."""
 _REDUCIBLE = frozenset({"RGB", "RGBA", "L", "LA", "CMYK"})
+_EXIF_IFD, _TAKEN = 0x8769, 0x9003
+"""DateTimeOriginal and the directory it stands in (Exif 2.32, 4.6.5)."""
 _ORIENTATION = 0x0112
 """The EXIF tag; HEIC files come out of libheif already turned, with the tag set to 1."""
 
@@ -80,6 +83,8 @@ class Decoded:
     """Of the photo as it is looked at (upright), before any reduction; pixels."""
     height: int
     format: str
+    taken: datetime | None = None
+    """When the camera says it was taken, by its own clock; None when it does not say."""
 
 
 def read_bytes(path: Path, limits: PhotoLimits) -> bytes:
@@ -124,6 +129,7 @@ def decode(data: bytes, limits: PhotoLimits, *, suffix: str = "") -> Decoded:
             image, size = _decode_pillow(kind, data, limits)
         width, height = size or image.size
         orientation = image.getexif().get(_ORIENTATION, 1)
+        taken = _taken(image)
         image = _upright_rgb(image, orientation, limits.working_px)
     except _BROKEN as error:
         raise Refused("damaged") from error
@@ -131,7 +137,16 @@ def decode(data: bytes, limits: PhotoLimits, *, suffix: str = "") -> Decoded:
         width, height = height, width
     if min(width, height) < limits.min_side_px:
         raise Refused("picture_too_small", width=width, height=height, min_side=limits.min_side_px)
-    return Decoded(image, hashlib.sha256(data).hexdigest(), width, height, kind)
+    return Decoded(image, hashlib.sha256(data).hexdigest(), width, height, kind, taken)
+
+
+def _taken(image: Image.Image) -> datetime | None:
+    """A photo without a readable date is a photo all the same."""
+    try:
+        text = str(image.getexif().get_ifd(_EXIF_IFD).get(_TAKEN, ""))
+        return datetime.strptime(text.strip("\0 "), "%Y:%m:%d %H:%M:%S")
+    except _BROKEN:
+        return None
 
 
 def sniff(data: bytes, suffix: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -52,6 +53,9 @@ class PhotoVerdict:
     facts: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """What fills the reason's placeholders."""
 
+    quality: float | None = None
+    """`faces.Quality.overall`, 0..1: sharpness, light, pose, size, covers; None without one face."""
+
     def describe(self, language: str = "en") -> tuple[str, str]:
         """Reason and advice in "en" or "ko"."""
         words = describe(self.code, self.facts, language)
@@ -76,6 +80,8 @@ class Photo:
     """Width and height of what `open` gives, pixels."""
     turned_deg: int = 0
     """By how much the picture was turned counter-clockwise because it lay on its side."""
+    taken: datetime | None = None
+    """When the camera says it was taken, by its own clock. Kept in memory only."""
     limits: PhotoLimits = field(default_factory=PhotoLimits, repr=False)
 
     @property

@@ -128,7 +128,12 @@ def _check(path: Path, number: int, limits: PhotoLimits) -> Screened | PhotoVerd
 
 
 def _verdict(
-    file: str, code: str, facts: Mapping[str, str | int], sha256: str | None, size: tuple[int, int] | None
+    file: str,
+    code: str,
+    facts: Mapping[str, str | int],
+    sha256: str | None,
+    size: tuple[int, int] | None,
+    quality: float | None = None,
 ) -> PhotoVerdict:
     words = describe(code, facts)
     return PhotoVerdict(
@@ -141,6 +146,7 @@ def _verdict(
         width=size[0] if size else None,
         height=size[1] if size else None,
         facts=MappingProxyType(dict(facts)),
+        quality=None if quality is None else round(quality, 3),
     )
 
 
@@ -163,9 +169,8 @@ def _judge_together(folder: Path, checked: list[Screened | PhotoVerdict], limits
             verdicts.append(item)
             continue
         code, facts = overruled.get(item.path, (item.code, dict(item.facts)))
-        verdicts.append(
-            _verdict(printable_name(item.path), code, facts, item.sha256, (item.width, item.height))
-        )
+        name, size = printable_name(item.path), (item.width, item.height)
+        verdicts.append(_verdict(name, code, facts, item.sha256, size, item.quality.overall))
     accepted = tuple(_photo(item, limits) for item in alone if item.path not in overruled)
     return PhotoSet(folder, tuple(verdicts), accepted)
 
@@ -181,6 +186,7 @@ def _photo(item: Screened, limits: PhotoLimits) -> Photo:
         quality=item.quality,
         picture_size=item.picture_size,
         turned_deg=item.turned_deg,
+        taken=item.taken,
         limits=replace(limits),
     )
 

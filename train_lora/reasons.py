@@ -24,6 +24,13 @@ _EN = {
     "ok": Words("One clear face."),
     "ok_turned": Words("One clear face; the picture was lying on its side and has been turned upright."),
     "ok_background": Words("One clear face; the small ones in the background are left out."),
+    "ok_dark_glasses": Words(
+        "One clear face, but the eyes seem to be behind dark glasses.",
+        "A photo without them shows more of the person.",
+    ),
+    "ok_mask": Words(
+        "One clear face, but mouth and nose seem to be covered.", "A photo of the whole face is worth more."
+    ),
     "empty_file": Words("The file is empty (0 bytes).", "Copy it again from the camera or phone."),
     "unreadable": Words(
         "The file cannot be opened: {why}.", "Check that you may read it and that it is not a broken link."
@@ -101,6 +108,14 @@ _KO = {
     "ok": Words("얼굴이 하나 또렷하게 보입니다."),
     "ok_turned": Words("얼굴이 하나 또렷하게 보입니다. 옆으로 누운 사진이라 바로 세웠습니다."),
     "ok_background": Words("얼굴이 하나 또렷하게 보입니다. 배경의 작은 얼굴은 제외했습니다."),
+    "ok_dark_glasses": Words(
+        "얼굴이 하나 또렷하게 보이지만 눈이 짙은 안경에 가려진 것 같습니다.",
+        "안경을 벗은 사진이 그 사람을 더 잘 보여 줍니다.",
+    ),
+    "ok_mask": Words(
+        "얼굴이 하나 또렷하게 보이지만 입과 코가 가려진 것 같습니다.",
+        "얼굴 전체가 보이는 사진이 더 좋습니다.",
+    ),
     "empty_file": Words("파일이 비어 있습니다(0바이트).", "카메라나 휴대폰에서 다시 복사하세요."),
     "unreadable": Words(
         "파일을 열 수 없습니다: {why}.", "읽기 권한이 있는지, 끊어진 링크가 아닌지 확인하세요."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class Screened:
     """Of the upright working picture, pixels; the face is in its pixels."""
     code: str
     facts: Mapping[str, str | int]
+    taken: datetime | None = None
 
 
 def screen(path: Path, limits: PhotoLimits) -> Screened:
@@ -67,9 +69,19 @@ def screen(path: Path, limits: PhotoLimits) -> Screened:
         quality=quality,
         picture_hash=_picture_hash(image),
         picture_size=image.size,
-        code="ok_turned" if turned else "ok_background" if background else "ok",
+        code=_accepted(quality, turned=turned != 0, background=background != 0),
         facts={},
+        taken=decoded.taken,
     )
+
+
+def _accepted(quality: Quality, *, turned: bool, background: bool) -> str:
+    """The one thing worth saying about a good photo: what can be mended comes first."""
+    if quality.mouth_covered:
+        return "ok_mask"
+    if quality.eyes_covered:
+        return "ok_dark_glasses"
+    return "ok_turned" if turned else "ok_background" if background else "ok"
 
 
 def find_the_face(image: Image.Image, limits: PhotoLimits) -> tuple[Image.Image, Face, int, int]:
