@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from . import ip_adapter
 from .catalogue import Catalogue
 from .errors import ApiError, Crash
 from .pictures import decode_base64, to_rgb
@@ -79,13 +80,13 @@ def _apply_a1111(
     for unit in units:
         model = find_model(catalogue, unit.model)
         picture = _picture(unit, init)
-        seen = None if picture is None else _try(unit, picture, size, real_pose)
+        seen = None if picture is None else _try(unit, picture, size, real_pose, model or "")
         if model is None or seen is None:
             # One unit that fails takes the whole extension down for this picture (recorded:
             # e07*, p05k, p18k).
             return Applied(entries)
         controls.append(Control(kind_of(model), seen, unit.weight))
-        if unit.save_detected_map:
+        if unit.save_detected_map and not ip_adapter.is_ip_adapter(model):
             maps.append(seen)
     return Applied(entries, tuple(controls), tuple(maps))
 
@@ -111,12 +112,13 @@ def _apply_forge(
         usable = (
             picture is not None and unit.module in modules and unit.resize_mode in unit.known_resize_modes
         )
-        seen = _try(unit, picture, size, real_pose) if usable and picture is not None else None
+        seen = _try(unit, picture, size, real_pose, unit.model) if usable and picture is not None else None
         if seen is None:
             break  # an exception ends the loop; what ran before it stays (recorded: p05h, pf05i3)
         if unit.model in models and unit.model != "None":
             controls.append(Control(kind_of(unit.model), seen, min(unit.weight, 2.0)))
-        if unit.save_detected_map and catalogue.flavour == "forge":
+        makes_map = not ip_adapter.is_ip_adapter(unit.model)
+        if unit.save_detected_map and makes_map and catalogue.flavour == "forge":
             maps.append(seen)
     return Applied(entries, tuple(controls), tuple(maps))
 
@@ -139,6 +141,8 @@ def find_model(catalogue: Catalogue, name: str) -> str | None:
 def kind_of(model: str) -> ControlKind:
     """What a model steers, told from its name."""
     kinds: tuple[Literal["openpose", "canny", "tile"], ...] = ("openpose", "canny", "tile")
+    if ip_adapter.is_ip_adapter(model):
+        return "ip_adapter"
     return next((kind for kind in kinds if kind in model.lower()), "other")
 
 
@@ -153,7 +157,12 @@ def _picture(unit: ControlUnit, init: Picture | None) -> Picture | None:
         return None
 
 
-def _try(unit: ControlUnit, picture: Picture, size: tuple[int, int], real_pose: bool) -> Picture | None:
+def _try(
+    unit: ControlUnit, picture: Picture, size: tuple[int, int], real_pose: bool, model: str
+) -> Picture | None:
+    """What the unit sees; None when it fails."""
+    if ip_adapter.is_ip_adapter(model) or ip_adapter.is_module(unit.module):
+        return picture if ip_adapter.runs(unit.module, model) else None
     resolution = unit.processor_res if unit.processor_res > 0 else 512
     try:
         seen = preprocess(

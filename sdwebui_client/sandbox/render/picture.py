@@ -21,6 +21,7 @@ from .ops import Canvas, as_canvas, as_picture, blur, noise, sharpen
 from .palette import Look, read_look
 from .pose import Pose, default_pose, pose_from_skeleton
 from .scene import ActiveLora, Picture, RenderError, Scene
+from .shown import person_shown
 from .upscale import enlarged
 
 SMALLEST = 16
@@ -28,6 +29,8 @@ REDRAWN_FROM = 0.7
 """Denoising strength from which img2img keeps nothing of its init image but where the face was."""
 FULL_TONE_AT = 0.3
 """Denoising strength at which img2img gives a prompt's tone in full."""
+SHOWN_PULL = 0.15
+"""Share of the drift that photos shown beside a LoRA take away."""
 PREVIEW_SIDE = 256
 """Longest side of a preview, px."""
 
@@ -99,14 +102,26 @@ def _sandbox_lora(loras: tuple[ActiveLora, ...]) -> tuple[SandboxLora, float] | 
     return max(people, key=lambda pair: pair[1], default=None)
 
 
+def _shown(scene: Scene) -> tuple[SandboxLora, float] | None:
+    """Return the person an IP-Adapter is shown, by the first of its pictures that has a face."""
+    units = [unit for unit in scene.controls if unit.kind == "ip_adapter" and unit.weight > 0]
+    people = (person_shown(unit.image) for unit in units)
+    person = next((found for found in people if found is not None), None)
+    return None if person is None else (person, sum(unit.weight for unit in units))
+
+
 def _person(scene: Scene, look: Look) -> _Person:
     rng = np.random.default_rng([abs(scene.seed), 1])
-    found = _sandbox_lora(scene.loras)
+    shown = _shown(scene)
+    found = _sandbox_lora(scene.loras) or shown
     if found is None:
         drawn = likeness_of(rng, quality=1.0, weight=1.0)
         return _Person(cut_out(nobody(abs(scene.seed), look.female)), replace(drawn, drift=0.0))
     lora, weight = found
     likeness = likeness_of(rng, quality=lora.quality, weight=weight, best_weight=lora.best_weight)
+    if shown is not None and shown[0] is not lora:
+        # Photos beside a LoRA of the same person: a little more like.
+        likeness = replace(likeness, drift=likeness.drift * (1 - SHOWN_PULL * min(shown[1], 1.0)))
     unit = scene.detailer("face")
     again = _sandbox_lora(unit.loras) if unit else None
     if unit and again and again[0] is lora:

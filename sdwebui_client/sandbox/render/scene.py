@@ -19,7 +19,7 @@ Plane: TypeAlias = npt.NDArray[np.uint8]
 """One channel, shape (height, width), 0..255."""
 
 SceneKind: TypeAlias = Literal["txt2img", "img2img", "upscale"]
-ControlKind: TypeAlias = Literal["openpose", "canny", "tile", "other"]
+ControlKind: TypeAlias = Literal["openpose", "canny", "tile", "ip_adapter", "other"]
 DetailTarget: TypeAlias = Literal["face", "hand", "other"]
 
 
@@ -44,7 +44,7 @@ class Control:
 
     kind: ControlKind
     image: Picture
-    """The control map: for `openpose` the skeleton on black."""
+    """The control map: for `openpose` the skeleton on black, for `ip_adapter` the photo as it was sent."""
     weight: float = 1.0
     """0..2, neutral 1."""
 
