@@ -1,21 +1,21 @@
-"""Make a base model of random numbers and the tokenizer beside it, to run the real sd-scripts without a download.
+"""Make a base model of random numbers and the tokenizer beside it, to run the real sd-scripts without a
+download.
 
     SD_SCRIPTS/venv/bin/python scripts/make_random_model.py --sd-scripts SD_SCRIPTS --out models
 
-Run it with the trainer's own Python: torch, transformers, diffusers and the trainer's `library` are taken from there,
-so the layout is the one sd-scripts itself writes and reads. `pip install --no-deps open_clip_torch` into that Python
-brings the tokenizer's word list (1.3 MiB). What comes out:
+Run it with the trainer's own Python: torch, transformers, diffusers and the trainer's `library` are taken
+from there, so the layout is the one sd-scripts itself writes and reads. `pip install --no-deps
+open_clip_torch` into that Python brings the tokenizer's word list (1.3 MiB). What comes out:
 
     models/random-sd15.safetensors                        about 2 GB, fp16 (SDXL: 7 GB)
     models/tokenizers/openai_clip-vit-large-patch14/      for --tokenizer_cache_dir models/tokenizers
 
-The numbers are drawn from a seed and scaled so that nothing overflows; pictures made with it are noise. It shows that
-a training runs, how fast, and in how much memory; it says nothing about likeness.
+The numbers are drawn from a seed and scaled so that nothing overflows; pictures made with it are noise. It
+shows that a training runs, how fast, and in how much memory; it says nothing about likeness.
 
-Without a GPU, torchvision's compiled operators often do not match the CPU build of torch. Install it with --no-deps
-and put a `sitecustomize.py` into the same site-packages that calls, before torchvision is imported,
-`torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")` and the same
-for `torchvision::qnms`. `--write-sitecustomize` writes that file.
+Without a GPU, torchvision's compiled operators often do not match the CPU build of torch. Install it with
+--no-deps and run this with `--write-sitecustomize`: it writes a `sitecustomize.py` into the same site-packages
+that defines the two operators torchvision's import asks for, `torchvision::nms` and `torchvision::qnms`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ TOKENIZERS = {
     "sd15": ("openai_clip-vit-large-patch14",),
     "sdxl": ("openai_clip-vit-large-patch14", "laion_CLIP-ViT-bigG-14-laion2B-39B-b160k"),
 }
-"""Folders `--tokenizer_cache_dir` wants: the hub's name with "/" as "_" (library/strategy_base.py@v0.10.1)."""
+"""Folders `--tokenizer_cache_dir` wants: the hub's name with "/" as "_"
+(library/strategy_base.py@v0.10.1)."""
 MERGES = 49152 - 256 - 2
 """Merges of CLIP's vocabulary: 49,408 tokens = 2 x 256 bytes + the merges + 2 marks."""
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -106,7 +107,9 @@ def write_tokenizers(folder: Path, family: str) -> None:
     """
     found = [Path(entry) / BPE_FILE for entry in sys.path if (Path(entry) / BPE_FILE).is_file()]
     if not found:
-        raise SystemExit(f"{BPE_FILE} is not there. Run: {sys.executable} -m pip install --no-deps open_clip_torch")
+        raise SystemExit(
+            f"{BPE_FILE} is not there. Run: {sys.executable} -m pip install --no-deps open_clip_torch"
+        )
     files = tokenizer_files(gzip.decompress(found[0].read_bytes()).decode("utf-8"))
     for name in TOKENIZERS[family]:
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -192,7 +195,9 @@ def write_sitecustomize() -> None:
     """Write the file for torchvision, unless there is one already."""
     path = Path(sysconfig.get_paths()["purelib"]) / "sitecustomize.py"
     if path.exists():
-        raise SystemExit(f"{path} is there already; add the lines of this script's SITECUSTOMIZE to it yourself.")
+        raise SystemExit(
+            f"{path} is there already; add the lines of this script's SITECUSTOMIZE to it yourself."
+        )
     path.write_text(SITECUSTOMIZE, encoding="utf-8")
     print(f"written    {path}")
 
@@ -205,7 +210,9 @@ def main() -> None:
     parser.add_argument("--family", choices=sorted(TOKENIZERS), default="sd15")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizers-only", action="store_true", help="leave the model out")
-    parser.add_argument("--write-sitecustomize", action="store_true", help="for torchvision beside a CPU torch")
+    parser.add_argument(
+        "--write-sitecustomize", action="store_true", help="for torchvision beside a CPU torch"
+    )
     arguments = parser.parse_args()
     if arguments.write_sitecustomize:
         write_sitecustomize()
@@ -218,7 +225,9 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))
     path = out / f"random-{arguments.family}.safetensors"
     tensors = write_model(path, arguments.family, arguments.seed)
-    print(f"model      {path}  ({tensors} tensors of random numbers, fp16, {path.stat().st_size / 1e9:.1f} GB)")
+    print(
+        f"model      {path}  ({tensors} tensors of random numbers, fp16, {path.stat().st_size / 1e9:.1f} GB)"
+    )
 
 
 if __name__ == "__main__":

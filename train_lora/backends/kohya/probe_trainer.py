@@ -1,7 +1,7 @@
 """What the trainer's own interpreter knows of its machine: `python probe_trainer.py '{"sd_scripts": …}'`.
 
-Prints one JSON object. Copied to GPU hosts as well: one file, standard library, Python 3.9 or later. Nothing heavy is
-imported (torch only where nvidia-smi cannot be asked), so it takes a second or two.
+Prints one JSON object. Copied to GPU hosts as well: one file, standard library, Python 3.9 or later. Nothing
+heavy is imported (torch only where nvidia-smi cannot be asked), so it takes a second or two.
 
 Request, all optional: sd_scripts (checkout), base_model (file), tokenizers (folder of --tokenizer_cache_dir),
 families (["sd15"]), disk (folder that will be written to), states (folder with NAME-step%08d-state) and name.
@@ -26,14 +26,15 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "torch", "torchvision", "accelerate", "transformers", "diffusers", "safetensors", "huggingface-hub", "opencv-python",
-    "opencv-python-headless", "toml", "voluptuous", "einops", "ftfy", "imagesize", "rich", "tensorboard", "bitsandbytes",
-    "xformers", "triton", "prodigyopt", "lion-pytorch", "numpy",
+    "torch", "torchvision", "accelerate", "transformers", "diffusers", "safetensors", "huggingface-hub",
+    "opencv-python", "opencv-python-headless", "toml", "voluptuous", "einops", "ftfy", "imagesize", "rich",
+    "tensorboard", "bitsandbytes", "xformers", "triton", "prodigyopt", "lion-pytorch", "numpy",
 )  # fmt: skip
 MODULES = {
-    "torch": "torch", "torchvision": "torchvision", "accelerate": "accelerate", "transformers": "transformers",
-    "diffusers": "diffusers", "safetensors": "safetensors", "cv2": "opencv-python", "toml": "toml",
-    "voluptuous": "voluptuous", "einops": "einops", "ftfy": "ftfy", "imagesize": "imagesize", "rich": "rich",
+    "torch": "torch", "torchvision": "torchvision", "accelerate": "accelerate",
+    "transformers": "transformers", "diffusers": "diffusers", "safetensors": "safetensors",
+    "cv2": "opencv-python", "toml": "toml", "voluptuous": "voluptuous", "einops": "einops", "ftfy": "ftfy",
+    "imagesize": "imagesize", "rich": "rich",
 }  # fmt: skip
 """Module -> package, of what train_network.py@v0.10.1 imports before anything else."""
 TOKENIZERS = {
@@ -92,7 +93,10 @@ def gpus(build: dict[str, str | None] | None) -> tuple[list[dict[str, Any]], str
         return [], f"nvidia-smi: {str(said).strip().splitlines()[0]}"
     rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
     found = [_gpu(row) for row in _visible(rows)]
-    return found, None if found else "CUDA_VISIBLE_DEVICES hides every GPU" if rows else "nvidia-smi lists none"
+    return (
+        found,
+        None if found else "CUDA_VISIBLE_DEVICES hides every GPU" if rows else "nvidia-smi lists none",
+    )
 
 
 def _gpu(row: list[str]) -> dict[str, Any]:
@@ -103,7 +107,9 @@ def _gpu(row: list[str]) -> dict[str, Any]:
         "total_mib": int(float(row[1])) if number.fullmatch(row[1]) else None,
         "free_mib": int(float(row[2])) if number.fullmatch(row[2]) else None,
         "capability": capability,
-        "bf16": None if capability is None else float(capability) >= 8.0,  # CUDA programming guide, "bfloat16"
+        "bf16": None
+        if capability is None
+        else float(capability) >= 8.0,  # CUDA programming guide, "bfloat16"
     }
 
 
@@ -191,7 +197,7 @@ def _hub_answers() -> bool:
 
     try:
         endpoint = str(importlib.import_module("huggingface_hub.constants").ENDPOINT)
-        urllib.request.urlopen(endpoint, timeout=_HUB_TIMEOUT_S).close()
+        urllib.request.urlopen(endpoint, timeout=_HUB_TIMEOUT_S).close()  # noqa: S310 - huggingface_hub's own
     except urllib.error.HTTPError:
         return True
     except (ImportError, OSError, ValueError):
@@ -205,7 +211,12 @@ def base_model(path: Path) -> dict[str, Any]:
         stat = path.stat()
     except OSError as error:
         return {"exists": False, "error": error.strerror}
-    facts: dict[str, Any] = {"exists": path.is_file(), "bytes": stat.st_size, "mtime": stat.st_mtime, "header": None}
+    facts: dict[str, Any] = {
+        "exists": path.is_file(),
+        "bytes": stat.st_size,
+        "mtime": stat.st_mtime,
+        "header": None,
+    }
     if path.suffix == ".safetensors" and path.is_file():
         try:
             header, whole = safetensors_header(path)
@@ -270,6 +281,15 @@ def _state_problem(folder: Path, step: int) -> str | None:
     return None if any(folder.glob("random_states_*.pkl")) else "it was not written to its end"
 
 
+def cpu_name() -> str | None:
+    """As the system calls it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
 def ram_mib() -> dict[str, int]:
     """Total and available memory; empty where /proc/meminfo is not there."""
     found = {}
@@ -297,6 +317,7 @@ def facts(request: dict[str, Any]) -> dict[str, Any]:
         "schema": 1,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
         "cpus": os.cpu_count(),
         "ram_mib": ram_mib(),
         "packages": packages(),
@@ -321,7 +342,9 @@ def facts(request: dict[str, Any]) -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Answer one request."""
     own = str(Path(__file__).parent)
-    sys.path[:] = [entry for entry in sys.path if entry != own]  # modules beside this file are not installed ones
+    sys.path[:] = [
+        entry for entry in sys.path if entry != own
+    ]  # modules beside this file are not installed ones
     sys.stdout.write(json.dumps(facts(json.loads(arguments[0]) if arguments else {})) + "\n")
     return 0
 

@@ -24,7 +24,8 @@ PROBE = SUPERVISOR.with_name("probe_trainer.py")
 ENDED = ("exited", "killed")
 """States after which nothing of a job runs."""
 _ENDING_S = 10.0
-"""How long a supervisor may take to end what it watches; it takes under a second unless the machine is choking."""
+"""How long a supervisor may take to end what it watches; it takes under a second unless the machine is
+choking."""
 _PROBE_S = 120.0
 
 
@@ -64,11 +65,6 @@ class JobHost(Protocol):
 
     def put_file(self, rel: str, content: bytes | Path) -> None:
         """Write a file (folders are made); it is whole or not there."""
-        ...
-
-    def put_files(self, files: Mapping[str, Path]) -> None:
-        """Write many files (rel -> file here), as `put_file`; a host may send them at once, or only the
-        missing ones."""
         ...
 
     def read_file(self, rel: str) -> bytes | None:
@@ -145,10 +141,6 @@ class LocalHost:
                 f"{target} cannot be written: {error.strerror}.", "Check permissions and free space."
             ) from error
 
-    def put_files(self, files: Mapping[str, Path]) -> None:
-        for rel, path in files.items():
-            self.put_file(rel, path)
-
     def read_file(self, rel: str) -> bytes | None:
         try:
             return self._at(rel).read_bytes()
@@ -183,7 +175,7 @@ class LocalHost:
             return status
         self._let_go()
         status = status or {"state": "starting", "pid": None, "pid_start": None, "supervisor_pid": None}
-        if status.get("pid"):
+        if status.get("pid") and status.get("boot") == supervisor.boot():
             end_group(int(status["pid"]), int(status["supervisor_pid"]), status.get("pid_start"))
         return {**status, "state": "killed", "exit_code": None, "reason": "supervisor gone"}
 
@@ -287,7 +279,8 @@ def run_probe(python: Path, request: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
     except subprocess.TimeoutExpired as error:
         raise TrainError(
-            f"The trainer's Python, {python}, gave no answer for {_PROBE_S:g} s.", "Look for a hanging disk or GPU."
+            f"The trainer's Python, {python}, gave no answer for {_PROBE_S:g} s.",
+            "Look for a hanging disk or GPU.",
         ) from error
     try:
         facts = json.loads(done.stdout)

@@ -1,18 +1,19 @@
 """Runs one trainer and never leaves it behind: `python supervisor.py JOB_DIR`.
 
-Copied to GPU hosts and run there by whatever Python they have: one file, standard library, Python 3.9 or later.
+Copied to GPU hosts and run there by whatever Python they have: one file, standard library, Python 3.9 or
+later.
 
     JOB_DIR/spec.json     argv, cwd, env (added to ours) and unset (names taken away), time_limit_s and
                           stall_limit_s (null = none), lifeline, parent_pid (only with lifeline)
-    JOB_DIR/status.json   state, pid, pid_start, supervisor_pid, supervisor_start, started_at, ended_at, exit_code,
-                          reason; always whole
+    JOB_DIR/status.json   state, pid, pid_start, supervisor_pid, supervisor_start, boot, started_at, ended_at,
+                          exit_code, reason; always whole
     JOB_DIR/cancel        its appearance ends the training
     JOB_DIR/stdout.log, stderr.log    what the trainer says
 
-The trainer gets a process group of its own and, on Linux, SIGKILL from the kernel when this process dies. With
-`lifeline`, the end of our standard input means that whoever wanted the training is gone, and it ends; without, it
-outlives the connection that started it. States: starting, running, exited (by itself; a negative `exit_code` is a
-signal's number), killed (by us; `reason` says why).
+The trainer gets a process group of its own and, on Linux, SIGKILL from the kernel when this process dies.
+With `lifeline`, the end of our standard input means that whoever wanted the training is gone, and it ends;
+without, it outlives the connection that started it. States: starting, running, exited (by itself; a negative
+`exit_code` is a signal's number), killed (by us; `reason` says why).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from typing import Any
 
 POLL_S = 0.1
 GRACE_S = 0.4
-"""Between SIGTERM and SIGKILL. sd-scripts v0.10.1 saves nothing on SIGTERM, so a longer wait gains nothing."""
+"""Between SIGTERM and SIGKILL. sd-scripts v0.10.1 saves nothing on SIGTERM, so a longer wait gains
+nothing."""
 FULL_BYTES = 1 << 20
 """Less free space than this when the trainer failed: the disk was full."""
 LOGS = ("stdout.log", "stderr.log")
@@ -46,7 +48,8 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 def proc_stat(pid: int) -> tuple[int, int, int, int] | None:
     """Parent, group, session and start (clock ticks since boot) of a living process.
 
-    None when there is none, or no /proc. Pid and start together name a process for good: a pid is given again.
+    None when there is none, or no /proc. Pid and start together name a process for good: a pid is given
+    again.
     """
     try:
         raw = Path(f"/proc/{pid}/stat").read_bytes()
@@ -56,6 +59,14 @@ def proc_stat(pid: int) -> tuple[int, int, int, int] | None:
     if len(fields) < 20 or fields[0] in (b"Z", b"X"):
         return None
     return int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19])
+
+
+def boot() -> str | None:
+    """Which start of the system this is: pids of another one mean nothing. None where it is not told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
 
 
 def processes() -> dict[int, tuple[int, int, int, int]]:
@@ -83,7 +94,8 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _send(group: int, number: int) -> None:
-    """A signal to the trainer's group; SIGKILL also to what left the group, which is still below us (subreaper)."""
+    """A signal to the trainer's group; SIGKILL also to what left the group, which is still below us
+    (subreaper)."""
     with contextlib.suppress(OSError):
         os.killpg(group, number)
     if number == signal.SIGKILL:
@@ -117,6 +129,7 @@ class Status:
             "pid_start": None,
             "supervisor_pid": os.getpid(),
             "supervisor_start": own[3] if own else None,
+            "boot": boot(),
             "started_at": time.time(),
             "ended_at": None,
             "exit_code": None,
@@ -229,7 +242,7 @@ def _start(folder: Path, spec: dict[str, Any]) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name not in spec.get("unset", ())}
     environment.update({name: str(value) for name, value in spec.get("env", {}).items()})
     with (folder / LOGS[0]).open("ab", 0) as out, (folder / LOGS[1]).open("ab", 0) as err:
-        return subprocess.Popen(  # noqa: PLW1509 - this process has one thread
+        return subprocess.Popen(
             spec["argv"],
             cwd=spec.get("cwd"),
             env=environment,
