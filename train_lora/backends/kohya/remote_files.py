@@ -1,0 +1,154 @@
+"""Moving files between this machine and the GPU host: whole, checked by hash, gone on with after a break."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..._files import sha256_file
+from ...dataset import Dataset
+from ...errors import ArtifactError, TrainError
+from .remote_link import Link
+
+if TYPE_CHECKING:
+    from paramiko import SFTPClient
+
+_BUNDLE_BYTES = 4 * 1024 * 1024
+"""Of a tar sent at once; what a broken connection costs at most."""
+_UPLOAD_S = 600.0
+"""For one of them: 7 kB/s."""
+_BLOCK_BYTES = 1024 * 1024
+_LEFT_OUT = (".npz", ".part")
+"""Latents that a local training cached beside the pictures; half-written files."""
+
+
+def upload_dataset(
+    link: Link, python: str, dataset: Dataset, folder: str, *, on_sent: Callable[[int, int], None]
+) -> None:
+    """Make `folder` on the host hold exactly the dataset's files, sending only those it lacks.
+
+    Args:
+        link: The host.
+        python: Its interpreter.
+        dataset: What to send.
+        folder: Where to, on the host.
+        on_sent: Called with (files there, files in all).
+
+    Raises:
+        TrainError: A training picture changed since the dataset was made, or the host changed what was sent.
+    """
+    wanted = _hashes(dataset)
+    missing = _missing(link, python, folder, wanted)
+    on_sent(len(wanted) - len(missing), len(wanted))
+    for bundle in _bundles(dataset.dir, missing):
+        link.side(python, "unpack", stdin=_tar(dataset.dir, bundle), timeout_s=_UPLOAD_S, folder=folder)
+        missing = [name for name in missing if name not in bundle]
+        on_sent(len(wanted) - len(missing), len(wanted))
+    if wrong := _missing(link, python, folder, wanted):
+        raise TrainError(
+            f"{link.where} holds another {wrong[0]} than what was sent.",
+            "Check the disk of that machine, then run the same command again.",
+        )
+
+
+def _hashes(dataset: Dataset) -> dict[str, str]:
+    found = {
+        path.relative_to(dataset.dir).as_posix(): sha256_file(path)
+        for path in sorted(dataset.dir.rglob("*"))
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in _LEFT_OUT
+    }
+    for item in dataset.items:
+        if found.get(item.image) != item.sha256:
+            raise TrainError(
+                f"{dataset.dir / item.image} is gone, or has changed since the dataset was made.",
+                "Run the command again: the dataset is built anew.",
+            )
+    return found
+
+
+def _missing(link: Link, python: str, folder: str, wanted: dict[str, str]) -> list[str]:
+    there = link.side(python, "hashes", folder=folder)["files"]
+    return [name for name, sha256 in wanted.items() if there.get(name, [""])[0] != sha256]
+
+
+def _bundles(top: Path, names: Sequence[str]) -> Iterator[list[str]]:
+    bundle: list[str] = []
+    size = 0
+    for name in names:
+        if bundle and size + (top / name).stat().st_size > _BUNDLE_BYTES:
+            yield bundle
+            bundle, size = [], 0
+        bundle.append(name)
+        size += (top / name).stat().st_size
+    if bundle:
+        yield bundle
+
+
+def _tar(top: Path, names: Sequence[str]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in names:
+            data = (top / name).read_bytes()
+            # Made here and not by tar.add: owner, rights and times of this machine are nobody's business.
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o600
+            tar.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def download(
+    link: Link, source: str, target: Path, *, sha256: str, size: int, parts: Path, beat: Callable[[], None]
+) -> None:
+    """Bring a file here: what an earlier call left of it is gone on with, and it appears only when whole.
+
+    Args:
+        link: The host.
+        source: Path there.
+        target: Path here.
+        sha256: What it has to be.
+        size: Bytes it has to have.
+        parts: Folder here, on the same disk, for files on their way. Kept from call to call.
+        beat: Called between the blocks.
+
+    Raises:
+        ArtifactError: What arrived twice is not what lies on the host.
+        TrainError: It cannot be written here.
+    """
+    name, part = source.rpartition("/")[2], parts / f"{sha256}.part"
+    for _attempt in range(2):
+        try:
+            parts.mkdir(mode=0o700, parents=True, exist_ok=True)
+            link.sftp(lambda sftp: _copy(sftp, source, part, size, beat))
+            if sha256_file(part) == sha256:
+                part.replace(target)
+                return
+            part.unlink()
+        except OSError as error:
+            raise TrainError(
+                f"{name} cannot be brought from {link.where}: {error.strerror or error}.",
+                "Check the free space and permissions here, then run the same command again: it stays there "
+                "until it was fetched.",
+            ) from error
+    raise ArtifactError(
+        f"{name} arrived twice as something else than lies on {link.where}.",
+        "The file stays there; check that machine's disk and the network, then run the same command again.",
+    )
+
+
+def _copy(sftp: SFTPClient, source: str, part: Path, size: int, beat: Callable[[], None]) -> None:
+    done = part.stat().st_size if part.exists() else 0
+    if done > size:
+        part.unlink()
+        done = 0
+    with sftp.open(source, "rb") as remote, part.open("ab") as local:
+        remote.seek(done)
+        remote.prefetch(size)
+        while block := remote.read(_BLOCK_BYTES):
+            local.write(block)
+            beat()
+        local.flush()
+        os.fsync(local.fileno())
