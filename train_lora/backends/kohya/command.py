@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import toml
-
 from ...errors import RecipeError
 from ...recipe import TrainRecipe
 from .layout import DatasetLayout
 from .precision import Device, Precision, problems
-from .train_config import dataset_config, join_path, train_config
+from .train_config import dataset_config, join_path, to_toml, train_config
 
 __all__ = ["DatasetLayout", "KohyaPaths", "Resume", "TrainCommand", "build_command"]
 
@@ -113,8 +111,8 @@ def build_command(
         raise RecipeError("These settings cannot be trained with: " + " ".join(wrong))
     output_dir = join_path(paths.job_dir, "out")
     files = {
-        "dataset.toml": toml.dumps(dataset_config(recipe, layout, paths.dataset_dir)),
-        "train.toml": toml.dumps(train_config(recipe, layout, precision)),
+        "dataset.toml": to_toml(dataset_config(recipe, layout, paths.dataset_dir)),
+        "train.toml": to_toml(train_config(recipe, layout, precision)),
     }
     flags = {
         "--config_file": join_path(paths.job_dir, "train.toml"),

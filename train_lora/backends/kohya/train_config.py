@@ -8,8 +8,12 @@ argument tables. Every default that is bad for a person's LoRA is overridden: le
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
+
+import toml
 
 from ...recipe import TrainRecipe
 from .layout import BUCKET_STEP, REGULARISATION_DIR, DatasetLayout
@@ -161,6 +165,16 @@ def dataset_config(recipe: TrainRecipe, layout: DatasetLayout, dataset_dir: str)
             }
         ]
     }
+
+
+def to_toml(config: Mapping[str, Any]) -> str:
+    """TOML text that the reader sd-scripts uses takes back as it was.
+
+    The `toml` package's own way with strings makes "xa0" of a no-break space (encoder.py@0.10.2, _dump_str).
+    """
+    encoder: toml.TomlEncoder[dict[str, Any]] = toml.TomlEncoder()
+    encoder.dump_funcs[str] = lambda text: json.dumps(text, ensure_ascii=False)
+    return toml.dumps(dict(config), encoder=encoder)
 
 
 def class_word(trigger: str) -> str:
