@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "safetensors",
     ),
     "profile": ("jinja2",),
+    "remote": ("paramiko", "fsspec"),
     "yolo": ("ultralytics",),
 }
 """The modules by which an extra is recognised; looked for, not imported."""

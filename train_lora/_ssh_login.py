@@ -234,7 +234,8 @@ def _load(path: Path, locked: list[str]) -> _Key | None:
 
     try:
         return paramiko.PKey.from_path(path), str(path)
-    except TypeError:  # how `cryptography` says that it is encrypted (paramiko@5.1.0 lets that through)
+    # A plain TypeError is how `cryptography` says that it is encrypted; paramiko@5.1.0 lets that through.
+    except (TypeError, paramiko.PasswordRequiredException):
         locked.append(str(path))
     except (ValueError, paramiko.SSHException) as error:
         raise SshError(

@@ -72,11 +72,12 @@ def read_artifact(path: Path) -> LoraArtifact:
         or ("sd-scripts" if "ss_sd_scripts_commit_hash" in metadata else "unknown"),
         sandbox=sandbox,
         settings={key: metadata[f"ss_{key}"] for key in _SETTINGS if f"ss_{key}" in metadata},
-        photos=_photos(metadata),
+        photos=photo_marks(metadata),
     )
 
 
-def _photos(metadata: Mapping[str, str]) -> frozenset[str]:
+def photo_marks(metadata: Mapping[str, str]) -> frozenset[str]:
+    """Marks of the photos a LoRA was made of, from its metadata; empty when it does not say."""
     try:
         marks = json.loads(metadata.get("ss_photos", "[]"))
     except ValueError:

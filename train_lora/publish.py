@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import glob
-import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ._files import sha256_file
-from .artifact import LoraArtifact, read_artifact
+from .artifact import LoraArtifact
 from .errors import ArtifactError, PublishError, TrainError
+from .places import FOLDER, ModelsPlace, open_place
+from .places.base import marks_in
 from .recipe import NAME
+from .ssh import SshAuth
+from .trials import Ledger
 
-FOLDER = "Lora"
-"""Where A1111, Forge and reForge look inside their models folder."""
-_LORA_SUFFIXES = frozenset({".safetensors", ".pt", ".ckpt"})
+__all__ = [
+    "FOLDER",
+    "LoraHost",
+    "PublishedLora",
+    "publish",
+    "publish_temporarily",
+    "sweep_temporaries",
+    "unpublish",
+]
+
 LISTED_WITHIN_S = 10.0
 """How long a server may take to list a new file after a refresh."""
 
@@ -49,12 +55,26 @@ class PublishedLora:
 
     name: str
     sha256: str
-    path: Path
+    place: str
+    """The models folder: a path, or an address without secrets."""
+    rel: str
+    """The file below it, with "/"."""
     copied: bool
     """False when the same file was already there."""
 
+    @property
+    def where(self) -> str:
+        """The file's path or address."""
+        return f"{self.place.rstrip('/')}/{self.rel}"
 
-def publish(artifact: LoraArtifact, host: LoraHost, *, models_dir: Path) -> PublishedLora:
+
+def publish(
+    artifact: LoraArtifact,
+    host: LoraHost,
+    *,
+    models_dir: Path | str | ModelsPlace,
+    auth: SshAuth | None = None,
+) -> PublishedLora:
     """Copy a LoRA into a WebUI's models folder and check that the WebUI lists it.
 
     The file is written under a temporary name, compared, and renamed: a server that looks meanwhile never
@@ -64,169 +84,202 @@ def publish(artifact: LoraArtifact, host: LoraHost, *, models_dir: Path) -> Publ
     Args:
         artifact: The LoRA.
         host: The WebUI.
-        models_dir: Its models folder, as seen from this machine.
+        models_dir: Its models folder: as seen from this machine, `sftp://user@host/path`, the address of a
+            storage fsspec reaches, or a place that is open.
+        auth: For SFTP; None reads the environment.
 
     Raises:
         PublishError: A sandbox LoRA for a real WebUI, another file of this name, no such folder, a failed
             copy, or the WebUI does not list it afterwards.
+        SshError: The other machine is not reached.
         ArtifactError: The LoRA's file changed since it was read.
     """
+    _check(artifact, artifact.name, host)
+    with _opened(models_dir, auth) as place:
+        published = _put(artifact, artifact.name, place)
+    _wait_until_listed(published, host)
+    return published
+
+
+def unpublish(published: PublishedLora, *, auth: SshAuth | None = None) -> None:
+    """Take a LoRA out of a models folder again, if the file is still the one that was put there.
+
+    Args:
+        published: From `publish`.
+        auth: For SFTP; None reads the environment.
+
+    Raises:
+        TrainError: Another file stands there now, or the place is not reached.
+    """
+    with open_place(published.place, auth=auth) as place:
+        rel = published.rel.removeprefix(f"{FOLDER}/")
+        same = _is_there(place, rel, published.sha256)
+        if same is False:
+            raise PublishError(f"{place.where(rel)} is another file by now; it is left as it is.")
+        if same:
+            place.remove(rel)
+
+
+@contextlib.contextmanager
+def publish_temporarily(
+    artifact: LoraArtifact,
+    host: LoraHost,
+    models_dir: Path | str,
+    *,
+    name: str,
+    ledger: Path | None = None,
+    auth: SshAuth | None = None,
+) -> Iterator[PublishedLora]:
+    """Have a WebUI list a LoRA under another name for a while, as long as the block runs.
+
+    Nothing is kept open meanwhile: pictures take minutes, and connections do not always last that long.
+
+    Args:
+        artifact: The LoRA, such as a checkpoint on trial.
+        host: The WebUI.
+        models_dir: Its models folder, see `publish`.
+        name: What it is called there; nobody else's, so make it a random one (`temporary_name`).
+        ledger: A file that names what lies there for a while. It is written before anything is copied, so
+            that `sweep_temporaries` finds what a killed run left. What cannot be removed at the end stays in
+            it. None keeps none.
+        auth: For SFTP; None reads the environment.
+
+    Raises:
+        PublishError: As `publish`; also when a file of this name is there.
+        TrainError: Without a ledger, when the file cannot be removed again.
+    """
+    _check(artifact, name, host)
+    book = Ledger(ledger) if ledger is not None else None
+    if book is not None:
+        book.add(name, artifact.sha256)
+    try:
+        with open_place(models_dir, auth=auth) as place:
+            published = _put(artifact, name, place)
+        _wait_until_listed(published, host)
+        yield published
+    finally:
+        try:
+            with open_place(models_dir, auth=auth) as place:
+                _sweep_one(place, name, artifact.sha256)
+            if book is not None:
+                book.remove(name)
+        except TrainError:
+            if book is None:
+                raise
+        else:
+            host.refresh_loras()
+
+
+def sweep_temporaries(
+    ledger: Path, models_dir: Path | str, *, auth: SshAuth | None = None
+) -> tuple[str, ...]:
+    """Remove what a killed run published for a while.
+
+    Args:
+        ledger: The file given to `publish_temporarily`; need not be there.
+        models_dir: The models folder it was published in.
+        auth: For SFTP; None reads the environment.
+
+    Returns:
+        The names that are gone now.
+
+    Raises:
+        TrainError: The place is not reached. The ledger keeps what is left.
+    """
+    book = Ledger(ledger)
+    entries = book.read()
+    if not entries:
+        book.discard()
+        return ()
+    with open_place(models_dir, auth=auth) as place:
+        for name, sha256 in entries.items():
+            _sweep_one(place, name, sha256)
+            book.remove(name)
+    return tuple(entries)
+
+
+def _check(artifact: LoraArtifact, name: str, host: LoraHost) -> None:
     if artifact.sandbox and not host.is_sandbox:
         raise PublishError(
             f"{artifact.name} is a sandbox stand-in, not a trained LoRA: a real WebUI cannot use it.",
             "Name a LoRA the WebUI already has with `--lora NAME`, or run with `--webui sandbox`.",
         )
-    if not NAME.fullmatch(artifact.name):
+    if not NAME.fullmatch(name):
         raise PublishError(
-            f"{artifact.name!r} cannot be a LoRA's name: prompts would not find it.",
+            f"{name!r} cannot be a LoRA's name: prompts would not find it.",
             "Use letters, digits, '_' and '-'.",
         )
     if not artifact.path.is_file() or sha256_file(artifact.path) != artifact.sha256:
         raise ArtifactError(f"{artifact.path} is gone or has changed since it was made.", "Train it again.")
-    models_dir = Path(models_dir)
-    if not models_dir.is_dir():
-        raise PublishError(
-            f"The WebUI's models folder {models_dir} is not there.",
-            "Name the folder that holds Stable-diffusion/ and Lora/, as seen from this machine.",
-        )
-    target = models_dir / FOLDER / f"{artifact.name}.safetensors"
-    copied = _put(artifact, target)
-    _wait_until_listed(artifact.name, host, target)
-    return PublishedLora(artifact.name, artifact.sha256, target, copied)
 
 
-def _put(artifact: LoraArtifact, target: Path) -> bool:
-    remove_abandoned(target.parent, artifact.name)
+def _opened(
+    models_dir: Path | str | ModelsPlace, auth: SshAuth | None
+) -> contextlib.AbstractContextManager[ModelsPlace]:
+    if isinstance(models_dir, Path | str):
+        return open_place(models_dir, auth=auth)
+    return contextlib.nullcontext(models_dir)
+
+
+def _put(artifact: LoraArtifact, name: str, place: ModelsPlace) -> PublishedLora:
+    _remove_abandoned(place, name)
+    rel, size = f"{name}.safetensors", artifact.path.stat().st_size
     replaces = False
-    for clash in _same_name(target.parent, artifact.name):
-        if clash.is_file() and sha256_file(clash) == artifact.sha256:
-            return False
-        if clash != target or not _same_person(artifact, clash):
+    for clash in place.find(name):
+        if clash.size == size and place.sha256(clash.rel) == artifact.sha256:
+            return PublishedLora(name, artifact.sha256, place.url, f"{FOLDER}/{clash.rel}", copied=False)
+        if clash.rel != rel or not _same_person(artifact, clash.rel, place):
             raise PublishError(
-                f"{clash} already exists and is another LoRA; it is left as it is.",
+                f"{place.where(clash.rel)} already exists and is another LoRA; it is left as it is.",
                 "Choose another name with `--name`, or move that file away.",
             )
         replaces = True
+    place.put(artifact.path, rel, replaces=replaces, sha256=artifact.sha256)
+    return PublishedLora(name, artifact.sha256, place.url, f"{FOLDER}/{rel}", copied=True)
+
+
+def _remove_abandoned(place: ModelsPlace, name: str) -> None:
+    """Remove what killed writers left; what may not be removed stays, and harms nobody."""
+    for part in place.parts(name):
+        with contextlib.suppress(PublishError):
+            place.remove(part)
+
+
+def _same_person(artifact: LoraArtifact, rel: str, place: ModelsPlace) -> bool:
     try:
-        target.parent.mkdir(exist_ok=True)
-        _copy(artifact, target, replaces=replaces)
-    except OSError as error:
-        raise PublishError(
-            f"{target} cannot be written: {error.strerror}.", "Check its permissions and free space."
-        ) from error
-    return True
-
-
-def abandoned_parts(folder: Path, name: str) -> list[Path]:
-    """Unfinished copies of a LoRA whose writer was killed: hidden, unlisted, and a person's likeness all the
-    same.
-
-    Args:
-        folder: The folder LoRAs are published in; need not be there.
-        name: The LoRA's name, without suffix.
-    """
-    return sorted(part for part in folder.glob(f".{glob.escape(name)}.*.part") if _is_abandoned(part))
-
-
-def remove_abandoned(folder: Path, name: str) -> None:
-    """Remove them; what may not be removed stays."""
-    for part in abandoned_parts(folder, name):
-        with contextlib.suppress(OSError):
-            part.unlink()
-
-
-def _is_abandoned(part: Path) -> bool:
-    """Whether nobody writes it any more: a writer holds the file's lock, and the kernel lets it go with the
-    process."""
-    try:
-        with part.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _same_name(folder: Path, name: str) -> list[Path]:
-    """LoRA files a server would call by this name:
-    it looks into subfolders too, and some disks ignore case."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _LORA_SUFFIXES and path.stem.casefold() == name.casefold()
-    )
-
-
-def _same_person(artifact: LoraArtifact, path: Path) -> bool:
-    try:
-        return bool(artifact.photos & read_artifact(path).photos)
+        return bool(artifact.photos & marks_in(place.read_header(rel)))
     except ArtifactError:
         return False
 
 
-def _copy(artifact: LoraArtifact, target: Path, *, replaces: bool) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{artifact.name}.", suffix=".part", dir=target.parent)
-    part = Path(temporary)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            with contextlib.suppress(OSError):  # a network share without locks
-                fcntl.flock(out, fcntl.LOCK_EX)
-            with artifact.path.open("rb") as source:
-                shutil.copyfileobj(source, out, 1 << 20)
-            out.flush()
-            os.fsync(out.fileno())
-            if sha256_file(part) != artifact.sha256:
-                raise PublishError(
-                    f"The copy of {artifact.name} differs from the original.", "Check the disk and try again."
-                )
-            part.chmod(0o644)
-            if replaces:
-                part.replace(target)
-            else:
-                _rename_new(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+def _is_there(place: ModelsPlace, rel: str, sha256: str) -> bool | None:
+    """Whether a file is the one with this hash; None when there is no such file."""
+    name = rel.rpartition("/")[2].rpartition(".")[0]
+    if not any(info.rel == rel for info in place.find(name)):
+        return None
+    return place.sha256(rel) == sha256
 
 
-def _rename_new(part: Path, target: Path) -> None:
-    """Give the finished file its name, unless somebody took the name meanwhile:
-    a link, unlike a rename, never replaces."""
-    try:
-        os.link(part, target)
-    except FileExistsError as error:
-        raise PublishError(f"{target} appeared while it was being written.", "Try again.") from error
-    except OSError:
-        # No hard links on this file system (FAT, some network shares).
-        if target.exists():
-            raise PublishError(f"{target} appeared while it was being written.", "Try again.") from None
-        part.rename(target)
+def _sweep_one(place: ModelsPlace, name: str, sha256: str) -> None:
+    """Remove what was published for a while, and half of it. A file that is another by now is not ours."""
+    rel = f"{name}.safetensors"
+    if _is_there(place, rel, sha256):
+        place.remove(rel)
+    for part in place.parts(name, ours=True):
+        place.remove(part)
 
 
-def _wait_until_listed(name: str, host: LoraHost, target: Path) -> None:
+def _wait_until_listed(published: PublishedLora, host: LoraHost) -> None:
     deadline = time.monotonic() + LISTED_WITHIN_S
     pause = 0.05
     while True:
         host.refresh_loras()
-        if name in set(host.lora_names()):
+        if published.name in set(host.lora_names()):
             return
         if time.monotonic() >= deadline:
             raise PublishError(
-                f"{target} was written, but the WebUI does not list {name}.",
+                f"{published.where} was written, but the WebUI does not list {published.name}.",
                 "Is this the models folder the WebUI uses (its --lora-dir, --models-dir or --data-dir)?",
             )
         time.sleep(pause)
         pause = min(1.0, pause * 2)
-
-
-def unpublish(published: PublishedLora) -> None:
-    """Take a LoRA out of a models folder again, if the file is still the one that was put there.
-
-    Raises:
-        TrainError: Another file stands there now.
-    """
-    if not published.path.exists():
-        return
-    if sha256_file(published.path) != published.sha256:
-        raise TrainError(f"{published.path} is another file by now; it is left as it is.")
-    published.path.unlink()

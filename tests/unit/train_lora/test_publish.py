@@ -13,15 +13,21 @@ from safetensors.numpy import save_file
 from train_lora import (
     ArtifactError,
     LoraArtifact,
+    PublishedLora,
     PublishError,
     TrainError,
     publish,
     read_artifact,
     unpublish,
 )
+from train_lora.places import local
 
 publishing = importlib.import_module("train_lora.publish")
 """The module; the package's attribute of this name is the function."""
+
+
+def file_of(published: PublishedLora) -> Path:
+    return Path(published.place) / published.rel
 
 
 class Host:
@@ -76,8 +82,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_file_arrives_whole_and_is_listed(tmp_path: Path, models: Path) -> None:
     artifact = make(tmp_path / "made")
     published = publish(artifact, Host(models), models_dir=models)
-    assert published.path == models / "Lora" / "alice.safetensors"
-    assert published.path.read_bytes() == artifact.path.read_bytes()
+    assert Path(published.where) == models / "Lora" / "alice.safetensors"
+    assert file_of(published).read_bytes() == artifact.path.read_bytes()
     assert (published.name, published.sha256, published.copied) == ("alice", artifact.sha256, True)
     assert [path.name for path in (models / "Lora").iterdir()] == ["alice.safetensors"]
 
@@ -91,10 +97,10 @@ def test_the_lora_folder_is_made(tmp_path: Path) -> None:
 def test_twice_is_once(tmp_path: Path, models: Path) -> None:
     artifact = make(tmp_path / "made")
     first = publish(artifact, Host(models), models_dir=models)
-    stamp = first.path.stat().st_mtime_ns
+    stamp = file_of(first).stat().st_mtime_ns
     second = publish(artifact, Host(models), models_dir=models)
     assert not second.copied
-    assert first.path.stat().st_mtime_ns == stamp
+    assert file_of(first).stat().st_mtime_ns == stamp
 
 
 @pytest.mark.parametrize("published_before", [False, True])
@@ -146,7 +152,7 @@ def test_an_earlier_lora_of_the_same_person_is_replaced(tmp_path: Path, models: 
     new = make(tmp_path / "new", fill=3.0, photos=("b", "c"))
     published = publish(new, Host(models), models_dir=models)
     assert published.copied
-    assert published.path.read_bytes() == new.path.read_bytes()
+    assert file_of(published).read_bytes() == new.path.read_bytes()
     assert len(list((models / "Lora").iterdir())) == 1
 
 
@@ -198,7 +204,7 @@ def test_a_failed_copy_leaves_nothing(tmp_path: Path, models: Path, monkeypatch:
 
 def test_a_wrong_copy_is_noticed(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = make(tmp_path / "made")
-    monkeypatch.setattr(publishing.shutil, "copyfileobj", lambda source, out, size: out.write(b"garbage"))
+    monkeypatch.setattr(local.shutil, "copyfileobj", lambda source, out, size: out.write(b"garbage"))
     with pytest.raises(PublishError, match="differs"):
         publish(artifact, Host(models), models_dir=models)
     assert list((models / "Lora").iterdir()) == []
@@ -224,16 +230,16 @@ def test_disks_without_links_work_too(tmp_path: Path, models: Path, monkeypatch:
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "link", unsupported)
-    assert publish(make(tmp_path / "made"), Host(models), models_dir=models).path.is_file()
+    assert publish(make(tmp_path / "made"), Host(models), models_dir=models).copied
     assert len(list((models / "Lora").iterdir())) == 1
 
 
 def test_taking_it_back(tmp_path: Path, models: Path) -> None:
     published = publish(make(tmp_path / "made"), Host(models), models_dir=models)
-    published.path.write_bytes(b"another by now")
+    file_of(published).write_bytes(b"another by now")
     with pytest.raises(TrainError, match="another file"):
         unpublish(published)
-    published.path.unlink()
+    file_of(published).unlink()
     unpublish(published)
     published = publish(make(tmp_path / "made"), Host(models), models_dir=models)
     unpublish(published)

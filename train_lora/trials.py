@@ -1,0 +1,73 @@
+"""A note of what lies on a server for a while: the next run can remove what a killed one left there."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+from ._files import write_atomically
+from .errors import PublishError
+
+_SCHEMA = "sdwebui-trials/1"
+_NAME_CHARACTERS = 40
+"""Of the person's part; the whole must fit into a LoRA's name (64)."""
+
+
+def temporary_name(name: str, step: int) -> str:
+    """A name for a checkpoint on trial that nobody else has: tmp-NAME-STEP-RANDOM."""
+    return f"tmp-{name[:_NAME_CHARACTERS]}-{step}-{secrets.token_hex(3)}"
+
+
+class Ledger:
+    """A small file: name and SHA-256 of each LoRA that is published for a while; gone when there is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, str]:
+        """SHA-256 by name.
+
+        Raises:
+            PublishError: It cannot be read, or is another file.
+        """
+        try:
+            record = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise PublishError(
+                f"{self._path} cannot be read ({error}): it names LoRAs that are to be removed from a WebUI.",
+                "Remove those that begin with tmp- there, then delete the file.",
+            ) from error
+        entries = record.get("loras") if isinstance(record, dict) else None
+        if record.get("schema") != _SCHEMA or not isinstance(entries, dict):
+            raise PublishError(f"{self._path} is of another version, or another file.", "Delete it.")
+        return {str(name): str(sha256) for name, sha256 in entries.items()}
+
+    def add(self, name: str, sha256: str) -> None:
+        """Write a name down; on disk when this returns."""
+        self._write(self.read() | {name: sha256})
+
+    def remove(self, name: str) -> None:
+        """Strike a name out."""
+        entries = self.read()
+        entries.pop(name, None)
+        if entries:
+            self._write(entries)
+        else:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, entries: dict[str, str]) -> None:
+        data = {"schema": _SCHEMA, "loras": entries}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, json.dumps(data, indent=2).encode())
+        except OSError as error:
+            raise PublishError(
+                f"{self._path} cannot be written: {error.strerror}.", "Check the disk and try again."
+            ) from error
