@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 HASH_PX, HASH_KEPT = 32, 8
-FACE_PX, FACE_EYES, FACE_SPAN = 96, (48.0, 38.0), 36.0
+FACE_PX, FACE_EYES, FACE_SPANS = 96, (48.0, 34.0), (44.0, 41.0, 47.0)
+"""A face is cut out at three sizes: its points are found to within a few percent, which moves a hash."""
 BEHIND_PX, BEHIND_EYES, BEHIND_SPAN = 48, (24.0, 20.0), 7.5
 """The place a person stands in: 48 px across, the eyes 7.5 px apart, about as much as photos hold."""
 HEAD = (1.5, 2.1)
@@ -37,7 +38,8 @@ class Look:
     """Perceptual hashes: of the whole, then of the squares along its longer side."""
     face: Face | None
     embedding: Embedding | None
-    face_print: int | None
+    face_prints: tuple[int, ...]
+    """Hashes of the face, cut out upright at the usual size and at two others; empty without a face."""
     place: Any
     """float32 (48, 48, 3), 0..1, with the face at a fixed place; None without a face."""
     visible: Any
@@ -53,11 +55,14 @@ def look(image: Image.Image) -> Look:
     prints = tuple(picture_hash(part) for part in (pixels, *_squares(pixels)))
     found = detect(rgb)
     if not found:
-        return Look(prints, None, None, None, None, None)
+        return Look(prints, None, None, (), None, None)
     face = found[0]
-    crop = crop_upright(rgb, face, size=(FACE_PX, FACE_PX), eyes_at=FACE_EYES, span_px=FACE_SPAN)
+    faces = (
+        crop_upright(rgb, face, size=(FACE_PX, FACE_PX), eyes_at=FACE_EYES, span_px=span)
+        for span in FACE_SPANS
+    )
     place, visible = _place(rgb, face)
-    return Look(prints, face, embed(rgb, face), picture_hash(crop), place, visible)
+    return Look(prints, face, embed(rgb, face), tuple(picture_hash(crop) for crop in faces), place, visible)
 
 
 def picture_hash(pixels: Any) -> int:
@@ -136,6 +141,12 @@ def _structure(place: Any, where: Any, np: Any) -> Any:
     return values - plane @ slope
 
 
+def same_face(a: Look, b: Look) -> float:
+    """How nearly two faces are the same picture of a face (and not only the same person's), 0..1."""
+    pairs = [(one, other) for one in a.face_prints for other in b.face_prints[:1]]
+    return max((scoring.sameness(one, other) for one, other in pairs), default=0.0)
+
+
 def nearest(picture: Look, training: Sequence[tuple[str, Look]]) -> tuple[str, float]:
     """The training picture that a picture repeats most, and how much, 0..1; ("", 0) when there is none."""
     repeats = [(repeated(picture, known), name) for name, known in training]
@@ -146,7 +157,5 @@ def nearest(picture: Look, training: Sequence[tuple[str, Look]]) -> tuple[str, f
 def repeated(picture: Look, known: Look) -> float:
     """How much of one training picture a picture repeats, 0..1."""
     whole = max(scoring.sameness(a, b, apart=scoring.COPY_BITS) for a in picture.prints for b in known.prints)
-    face = 0.0
-    if picture.face_print is not None and known.face_print is not None:
-        face = scoring.sameness(picture.face_print, known.face_print)
+    face = same_face(picture, known)
     return scoring.copying(whole=whole, face=face, behind=same_place(picture, known))

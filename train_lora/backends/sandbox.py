@@ -39,7 +39,7 @@ _REPORTS = 24
 BEST_AT = 0.8
 """Share of the steps after which a training has learnt all it will, unless told otherwise."""
 COPIES = 1.5
-"""Copying that a whole training's length beyond the best step would bring; a sixth too long gives a quarter."""
+"""Copying after a whole training's length beyond the best step; a sixth too long gives a quarter."""
 
 
 class SandboxTrainer:
@@ -119,6 +119,10 @@ class SandboxTrainer:
     def check(self, recipe: TrainRecipe) -> list[str]:  # noqa: ARG002
         """Nothing can be missing."""
         return []
+
+    def machine(self) -> None:
+        """Nothing that matters."""
+        return
 
     def identity(self) -> Mapping[str, str]:
         """What was planted."""
