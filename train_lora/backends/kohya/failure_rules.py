@@ -183,9 +183,14 @@ def _no_data(case: Case) -> Told | None:
             "no_data",
             "sd-scripts found no training pictures"
             + (": their folder is gone." if missing else " in the dataset's folder."),
-            "Build the dataset again; was its folder moved or emptied while training?",
+            "Build the dataset again: its folder was moved or emptied in the meantime.",
         )
-    if case.says(r"caption file is empty|No caption file found for \d+ images"):
+    return None
+
+
+def _captions(case: Case) -> Told | None:
+    # It trains on empty captions and ends with exit code 0: nothing is learnt by name.
+    if case.says(r"caption file is empty|neither caption file nor class tokens are found"):
         return Told(
             "no_captions", "Captions of the dataset are missing or empty.", "Build the dataset again."
         )
@@ -312,4 +317,5 @@ RULES: tuple[Rule, ...] = (
     _base_model,
     _permission,
     _nothing_learnt,
+    _captions,
 )

@@ -287,7 +287,7 @@ _RECORDS: tuple[tuple[re.Pattern[str], Callable[[LogParser, re.Match[str]], None
     (re.compile(r"not directory: "), _says("error")),
     (re.compile(r"(failed to get image size): (.+?), error:"), _names("error")),
     (re.compile(r"(Error loading file): (.+)$"), _names("error")),
-    (re.compile(r"No caption file found for \d+ images"), _says("error")),
+    (re.compile(r"No caption file found for \d+ images"), _says("warning")),
     (re.compile(r"(?:ignore subset|Invalid user config|Error on parsing TOML).*$"), _says("error")),
     (re.compile(r"some of reg images are not used"), _says("warning")),
     (re.compile(r"learning rate is too low.*$"), _says("warning")),
