@@ -31,10 +31,10 @@ _MOST = 0.5
 
 CATALOGUE: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "few_photos": "{count} photos are few: with ten to fifteen the person is learnt better. Add some from "
+        "few_photos": "{count} photos are few: with ten to fifteen the person is learnt better. Add some of "
         "other days and places.",
-        "only_front": "Every photo shows the face from the front: add one from the left side and one from the "
-        "right, with both eyes in view.",
+        "only_front": "Every photo shows the face from the front: add one from the left and one from the "
+        "right side, with both eyes in view.",
         "no_left": "No photo shows the head turned to the picture's left: add one.",
         "no_right": "No photo shows the head turned to the picture's right: add one.",
         "no_front": "No photo shows the face from the front: add one that looks into the camera.",
@@ -49,7 +49,7 @@ CATALOGUE: Mapping[str, Mapping[str, str]] = {
         "instead of reduced copies.",
         "dark_glasses": "In {count} of {total} photos the eyes seem to be behind dark glasses: add photos "
         "without them.",
-        "masks": "In {count} of {total} photos mouth and nose seem to be covered: add some of the whole face.",
+        "masks": "In {count} of {total} photos mouth and nose seem covered: add some of the whole face.",
     },
     "ko": {
         "few_photos": "사진이 {count}장으로 적습니다. 열 장에서 열다섯 장이면 더 닮게 배웁니다. 다른 날, "

@@ -98,3 +98,80 @@ def test_overall_prefers_large_frontal_upright_faces() -> None:
         {"brightness": 0.1},
     ):
         assert dataclasses.replace(base, **change).overall < base.overall - 0.05
+
+
+def spots(face: Face, *places: tuple[float, float]) -> list[tuple[int, int]]:
+    """Places given in spans from between the eyes, as whole pixels."""
+    x, y = face.eye_center
+    return [(round(x + face.span * a), round(y + face.span * b)) for a, b in places]
+
+
+def masked(pixels: np.ndarray, face: Face, colour: tuple[int, int, int]) -> np.ndarray:
+    """A face mask, from the bridge of the nose to below the chin."""
+    shape = spots(
+        face, (-0.95, 0.35), (0, 0.28), (0.95, 0.35), (0.85, 1.1), (0.4, 1.55), (-0.4, 1.55), (-0.85, 1.1)
+    )
+    return cv2.fillPoly(pixels.copy(), [np.array(shape)], colour)
+
+
+def bearded(pixels: np.ndarray, face: Face, colour: tuple[int, int, int]) -> np.ndarray:
+    """Hair from below the nose to the chin, with some grain."""
+    shape = spots(
+        face, (-0.85, 0.75), (-0.3, 0.78), (0.3, 0.78), (0.85, 0.75), (0.8, 1.2), (0, 1.7), (-0.8, 1.2)
+    )
+    return cv2.fillPoly(pixels.copy(), [np.array(shape)], colour)
+
+
+def in_dark_glasses(pixels: np.ndarray, face: Face, colour: tuple[int, int, int]) -> np.ndarray:
+    """Two lenses and a bridge."""
+    out = pixels.copy()
+    for middle in spots(face, (-0.5, 0.05), (0.5, 0.05)):
+        cv2.ellipse(out, middle, (round(0.42 * face.span), round(0.3 * face.span)), 0, 0, 360, colour, -1)
+    first, second = spots(face, (-0.2, -0.05), (0.2, -0.05))
+    return cv2.line(out, first, second, colour, 6)
+
+
+def lit(pixels: np.ndarray, by: float) -> np.ndarray:
+    return np.clip(pixels * by, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("light", [0.45, 1.0, 1.15])
+@pytest.mark.parametrize("colour", [(205, 220, 235), (110, 170, 210), (25, 25, 28)])
+def test_a_mask_is_seen(portrait: np.ndarray, colour: tuple[int, int, int], light: float) -> None:
+    found = quality(lit(masked(portrait, detect(portrait)[0], colour), light))
+    assert (found.eyes_covered, found.mouth_covered) == (False, True)
+
+
+@pytest.mark.parametrize("light", [0.45, 1.0, 1.15])
+@pytest.mark.parametrize("colour", [(15, 15, 18), (60, 45, 35)])
+def test_dark_glasses_are_seen(portrait: np.ndarray, colour: tuple[int, int, int], light: float) -> None:
+    found = quality(lit(in_dark_glasses(portrait, detect(portrait)[0], colour), light))
+    assert (found.eyes_covered, found.mouth_covered) == (True, False)
+
+
+@pytest.mark.parametrize("colour", [(50, 35, 28), (150, 120, 95), (170, 170, 170)])
+def test_a_beard_is_no_mask(portrait: np.ndarray, colour: tuple[int, int, int]) -> None:
+    found = quality(bearded(portrait, detect(portrait)[0], colour))
+    assert (found.eyes_covered, found.mouth_covered) == (False, False)
+
+
+def test_a_bare_face_is_covered_in_no_light(portrait: np.ndarray, stranger: np.ndarray) -> None:
+    warm, cold = portrait * np.array([1.1, 1.0, 0.7]), portrait * np.array([0.8, 0.95, 1.1])
+    ramp = np.linspace(0.4, 1.2, portrait.shape[1])[None, :, None]
+    for pixels in (portrait, stranger, warm, cold, portrait * 0.3, portrait * ramp, portrait * ramp[:, ::-1]):
+        found = quality(lit(pixels, 1.0))
+        assert (found.eyes_covered, found.mouth_covered) == (False, False)
+
+
+def test_the_lights_side_is_known(portrait: np.ndarray) -> None:
+    x, _ = detect(portrait)[0].eye_center
+    ramp = np.interp(np.arange(portrait.shape[1]), [x - 80, x + 80], [0.5, 1.1])[None, :, None]
+    from_left, from_right = quality(lit(portrait * (1.6 - ramp), 1.0)), quality(lit(portrait * ramp, 1.0))
+    assert from_left.side_light < quality(portrait).side_light < from_right.side_light
+    assert from_right.side_light - from_left.side_light > 0.2
+
+
+def test_a_covered_face_is_a_poorer_photo(portrait: np.ndarray) -> None:
+    base = Quality(40.0, 0.55, 0.2, 0.0, 400.0, 0.0, 0.0)
+    for covered in ({"eyes_covered": True}, {"mouth_covered": True}):
+        assert dataclasses.replace(base, **covered).overall == pytest.approx(base.overall / 2)
