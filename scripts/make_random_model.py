@@ -14,8 +14,8 @@ The numbers are drawn from a seed and scaled so that nothing overflows; pictures
 shows that a training runs, how fast, and in how much memory; it says nothing about likeness.
 
 Without a GPU, torchvision's compiled operators often do not match the CPU build of torch. Install it with
---no-deps and run this with `--write-sitecustomize`: it writes a `sitecustomize.py` into the same site-packages
-that defines the two operators torchvision's import asks for, `torchvision::nms` and `torchvision::qnms`.
+--no-deps and run this with `--write-sitecustomize`: it writes a `sitecustomize.py` beside it that
+defines the two operators torchvision's import asks for, `torchvision::nms` and `torchvision::qnms`.
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ from typing import Any
 
 from ...errors import TrainError
 from ...recipe import TrainRecipe
-from .base_model import inspect_header
+from .base_model import inspect_header, require_family
 from .facts import device_of, precision_of
 from .precision import PACKAGES, problems
 
 _NEXT_ENVIRONMENT = "`sh scripts/setup_trainer.sh` makes a fresh environment for it"
-_FAMILY_NAMES = {"sd15": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
 _GIB = 1 << 30
 _CPU_DOUBT_MIN = 24 * 60.0
 """Longer than this on a CPU, and the training is refused: nobody means that."""
@@ -102,16 +101,10 @@ def _base_model(model: Mapping[str, Any] | None, recipe: TrainRecipe, name: str)
         yield f"The base model {name} is cut short: download it again."
         return
     try:
-        family = inspect_header({key: value for key, value in header.items() if key != "__metadata__"}).family
+        found = inspect_header(header, metadata=header.get("__metadata__"), name=f"The base model {name}")
+        require_family(found, recipe.family, name=f"The base model {name}")
     except TrainError as error:
         yield str(error)
-        return
-    if family != recipe.family:
-        what = _FAMILY_NAMES.get(family, "no Stable Diffusion model this version knows")
-        yield (
-            f"The base model {name} is {what}, and the settings are for {_FAMILY_NAMES[recipe.family]}: name "
-            "another file, or take a preset that fits it."
-        )
 
 
 def _tokenizers(found: Mapping[str, str]) -> Iterator[str]:

@@ -63,8 +63,9 @@ class Reporter:
             match event:
                 case PhaseBegan(name):
                     self.tell(_MESSAGES[_PHASES[name]], _PHASES[name])
-                case Moved(_, done, total):
-                    self.tell(f"{_MESSAGES[self._phase]}, {done}/{total}")
+                case Moved(phase, done, total):
+                    what = _MESSAGES["caching"] if phase == "caching" else "reading the pictures"
+                    self.tell(f"{what}, {done}/{total}")
                 case Stepped():
                     self._stepped(event)
                 case CheckpointSaved(path):
@@ -78,7 +79,7 @@ class Reporter:
         self._step = max(self._step, event.step)
         self._loss = event.loss if event.loss is not None else self._loss
         self._eta_s, self._pace = event.eta_s, event.seconds_per_step or self._pace
-        self.tell(_MESSAGES["training"])
+        self.tell(_MESSAGES[self._phase])
 
     def _enter(self, phase: Phase) -> None:
         now = time.monotonic()
