@@ -1,34 +1,25 @@
-"""The person's LoRA: trained from the photos or named by the user, and there on every server that is used."""
+"""The person's LoRA of a run: trained here or named by the user, and there on every server that is used."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sdwebui_client import Capabilities, WebUI
-from train_lora import PhotoSet
-from train_lora.artifact import LoraArtifact, read_artifact
-from train_lora.backends import get_backend
-from train_lora.dataset import Dataset, build_dataset
-from train_lora.progress import TrainProgress
-from train_lora.publish import publish
-from train_lora.recipe import TrainRecipe, make_recipe
+from train_lora import Checkpoint, LoraArtifact, PublishedLora, publish
 
 from .canonical import digest
-from .engine import Engine, Made, StageCall
+from .engine import Engine
 from .errors import StageError
-from .events import LoraReady, TrainingProgress
+from .events import LoraPublished, LoraReady
 from .presets import Preset
-from .servers import Probed
-
-STAGE = "train"
-VERSION = 1
-_SHOT = "person"
+from .servers import Probed, ServerSet
+from .training.person import Publish, Trained, as_named
 
 
 @dataclass(frozen=True)
@@ -43,6 +34,10 @@ class PersonLora:
     sandbox: bool
     identity: str
     """What stands for it in stage keys: the file's hash, or that of the metadata the server shows."""
+    trigger: str | None = None
+    """Words that call the person up, where the file says so."""
+    weight: float | None = None
+    """The weight that was chosen by likeness; None when none was."""
 
     def to_json(self) -> dict[str, Any]:
         """As in run.json."""
@@ -62,96 +57,6 @@ def slug(text: str) -> str:
 def planned_name(name: str, preset: Preset) -> str:
     """What a LoRA will be called before it is trained, up to the part that depends on the photos."""
     return f"{slug(name)}-{preset.family}"
-
-
-def require_trainer(servers: Sequence[Probed]) -> str:
-    """Name of the trainer for these servers.
-
-    Raises:
-        StageError: One of them is a real WebUI, and nothing here can train a LoRA for it.
-    """
-    if all(probed.caps.sandbox for probed in servers):
-        return "sandbox"
-    raise StageError(
-        "there is no LoRA of this person, and this version does not train one for a real WebUI",
-        hint="Either name a LoRA the WebUI already has: `--lora NAME` (train it with sd-scripts or "
-        "Kohya's GUI from the same photos and copy it into models/Lora); or see the whole recipe work with "
-        "the built-in stand-in: `--webui sandbox`.",
-    )
-
-
-def _words(progress: TrainProgress) -> str:
-    """What the trainer says, with its loss."""
-    loss = "" if progress.loss is None else f"loss {progress.loss:.4f}"
-    return ", ".join(part for part in (progress.message, loss) if part)
-
-
-def train(
-    engine: Engine, photos: PhotoSet, preset: Preset, *, name: str, work: Path, backend: str
-) -> tuple[LoraArtifact, bool]:
-    """Train the LoRA, or find the one that was trained from the same photos with the same settings.
-
-    Args:
-        engine: Keeps the file.
-        photos: The accepted photos.
-        preset: Its `train` block.
-        name: The person's; the LoRA is called after it and after what it was made of, so that another set
-            of photos never has to overwrite a published file.
-        work: Where dataset and file are put together.
-        backend: Name of the trainer.
-
-    Returns:
-        The file, and whether it was there already.
-    """
-    dataset = build_dataset(
-        photos, work / "dataset", trigger=preset.train.trigger, size=preset.train.resolution
-    )
-    recipe, params = _recipe(preset, name, dataset)
-    trainer = get_backend(backend)
-    call = StageCall(
-        stage=STAGE,
-        version=VERSION,
-        shot=_SHOT,
-        params={**params, "trainer": trainer.name, "trainer_version": trainer.version},
-        inputs={"dataset": dataset.manifest_sha256},
-    )
-
-    def relay(progress: TrainProgress) -> None:
-        engine.emit(
-            TrainingProgress(
-                progress.step, progress.steps, progress.fraction, progress.eta_s, _words(progress)
-            )
-        )
-
-    def make() -> Made:
-        folder = work / "training"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        artifact = trainer.train(dataset, recipe, folder, on_progress=relay, cancel=engine.cancel).final
-        data = artifact.path.read_bytes()
-        shutil.rmtree(folder, ignore_errors=True)
-        return Made(outputs={"lora": data})
-
-    outcome = engine.local(call, make)
-    return _artifact(engine, outcome.record.outputs["lora"], recipe.name, work), outcome.cached
-
-
-def _recipe(preset: Preset, name: str, dataset: Dataset) -> tuple[TrainRecipe, dict[str, Any]]:
-    settings = {**preset.train.model_dump(mode="json"), "family": preset.family}
-    mark = digest({"settings": settings, "dataset": dataset.manifest_sha256})[:8]
-    recipe = make_recipe(name=f"{planned_name(name, preset)}-{mark}", **settings)
-    return recipe, recipe.model_dump(mode="json")
-
-
-def _artifact(engine: Engine, sha256: str, name: str, work: Path) -> LoraArtifact:
-    """The stored file under the name by which it will be published."""
-    path = work / "lora" / f"{name}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        part = path.with_suffix(".part")
-        part.write_bytes(engine.store.get(sha256))
-        part.replace(path)
-    return read_artifact(path)
 
 
 class _Host:
@@ -176,35 +81,105 @@ class _Host:
 
 def publish_everywhere(
     engine: Engine,
-    artifact: LoraArtifact,
+    trained: Trained,
     servers: Sequence[Probed],
     *,
-    models_dir: Path | None,
-    cached: bool,
-) -> PersonLora:
+    name: str,
+    work: Path,
+    models_dir: Path | str | None,
+) -> tuple[PersonLora, tuple[PublishedLora, ...]]:
     """Copy the LoRA to every server and see that each lists it.
+
+    Args:
+        engine: Is told.
+        trained: The LoRA.
+        servers: Where it is needed.
+        name: What it is to be called there.
+        work: The run's work folder; keeps a file of every name that was published.
+        models_dir: The servers' models folder, or None when they tell it themselves.
+
+    Returns:
+        The LoRA, and for each server where it lies.
 
     Raises:
         StageError: A server's models folder is not known.
         TrainError: It could not be copied, or a server does not list it.
     """
+    artifact = as_named(trained.path, name, work)
+    published = []
     for probed in servers:
-        publish_to(probed, artifact, models_folder(probed, models_dir))
-    lora = PersonLora(artifact.name, artifact.sha256, artifact.trainer, artifact.sandbox, artifact.sha256)
-    engine.emit(LoraReady(lora.name, lora.sha256, lora.trainer, lora.sandbox, cached))
-    return lora
+        published.append(publish_to(probed, artifact, models_folder(probed, models_dir)))
+        engine.emit(LoraPublished(probed.url, name, published[-1].place, published[-1].copied))
+    lora = PersonLora(
+        artifact.name,
+        artifact.sha256,
+        artifact.trainer,
+        artifact.sandbox,
+        artifact.sha256,
+        trigger=artifact.trigger,
+        weight=trained.weight,
+    )
+    engine.emit(LoraReady(lora.name, lora.sha256, lora.trainer, lora.sandbox, trained.cached))
+    return lora, tuple(published)
 
 
-def publish_to(probed: Probed, artifact: LoraArtifact, folder: Path) -> None:
+def publish_to(probed: Probed, artifact: LoraArtifact, folder: Path | str) -> PublishedLora:
     """Copy the LoRA to one server and see that it lists it.
 
     Raises:
         TrainError: It could not be copied, is a stand-in for a real server, or is not listed.
     """
-    publish(artifact, _Host(probed.webui, is_sandbox=probed.caps.sandbox), models_dir=folder)
+    return publish(artifact, _Host(probed.webui, is_sandbox=probed.caps.sandbox), models_dir=folder)
 
 
-def models_folder(probed: Probed, models_dir: Path | None) -> Path:
+def for_trial(servers: ServerSet, models_dir: Path | str | None, *, work: Path) -> Publish:
+    """How a checkpoint is put on every server for the pictures it is judged by, and taken away again.
+
+    Args:
+        servers: Those that make the pictures.
+        models_dir: See `publish_everywhere`.
+        work: The run's work folder; a note there lets the next run remove what a killed one left behind.
+    """
+    from train_lora.publish import publish_temporarily
+
+    @contextmanager
+    def published(checkpoint: Checkpoint, name: str) -> Iterator[str]:
+        with ExitStack() as stack:
+            for number, probed in enumerate(servers.probed):
+                host = _Host(probed.webui, is_sandbox=probed.caps.sandbox)
+                stack.enter_context(
+                    publish_temporarily(
+                        checkpoint.artifact,
+                        host,
+                        models_folder(probed, models_dir),
+                        name=name,
+                        ledger=work / f"trials-{number}.json",
+                    )
+                )
+            before = servers.probed
+            servers.keep(
+                [Probed(probed.webui, probed.webui.capabilities(refresh=True)) for probed in before],
+                loras=(name,),
+            )
+            try:
+                yield name
+            finally:
+                servers.keep(servers.probed)
+
+    return published
+
+
+def sweep_trials(servers: Sequence[Probed], models_dir: Path | str | None, *, work: Path) -> None:
+    """Remove what a killed run left of its trials on the servers."""
+    from train_lora.publish import sweep_temporaries
+
+    for number, probed in enumerate(servers):
+        ledger = work / f"trials-{number}.json"
+        if ledger.is_file():
+            sweep_temporaries(ledger, models_folder(probed, models_dir))
+
+
+def models_folder(probed: Probed, models_dir: Path | str | None) -> Path | str:
     """Where a server keeps its models, as seen from here.
 
     Raises:
@@ -237,7 +212,18 @@ def named_lora(name: str, servers: Sequence[Probed]) -> PersonLora:
         trainer="named by --lora",
         sandbox=metadata.get("sandbox") == "true",
         identity=lora_identity(name, metadata),
+        trigger=str(metadata["ss_trigger"]) if metadata.get("ss_trigger") else None,
+        weight=_weight(metadata.get("ss_chosen_weight")),
     )
+
+
+def _weight(text: Any) -> float | None:
+    """The weight a LoRA trained here carries; None when it carries none, or nonsense."""
+    try:
+        weight = float(text)
+    except (TypeError, ValueError):
+        return None
+    return weight if 0.0 < weight <= 2.0 else None
 
 
 def lora_metadata(caps: Capabilities, name: str) -> Mapping[str, Any] | None:

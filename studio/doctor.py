@@ -165,9 +165,11 @@ def _lora_checks(group: str, caps: Capabilities, models_dir: Path | None, lora: 
         return []  # the preset's check names it, with near matches
     if caps.sandbox:
         return [Check(group, name, "ok", "a stand-in is made from the photos")]
-    advice = "Train one (sd-scripts, Kohya's GUI), copy it into models/Lora, and name it with --lora NAME."
-    checks = [Check(group, name, "note", "none named; this version trains none for a real WebUI", advice)]
-    if models_dir is not None and not (models_dir / "Lora").is_dir():
+    checks = [Check(group, name, "ok", "none named: one is trained from the photos (see Training below)")]
+    if models_dir is None:
+        advice = "Name it with --models-dir: a path, or sftp://user@host/path. Or name a LoRA with --lora."
+        checks.append(Check(group, "models folder", "note", "not named: a LoRA cannot be published", advice))
+    if isinstance(models_dir, Path) and not (models_dir / "Lora").is_dir():
         detail = f"{models_dir} has no folder Lora"
         checks.append(
             Check(group, "models folder", "missing", detail, "Name the WebUI's `models` folder itself.")

@@ -1,7 +1,15 @@
 """From a folder of photos to a LoRA a WebUI lists: check the photos, build a dataset, train, publish."""
 
 from .artifact import LoraArtifact, read_artifact
-from .backends import BACKENDS, Checkpoint, SandboxTrainer, TrainerBackend, TrainingRun, get_backend
+from .backends import (
+    BACKENDS,
+    Checkpoint,
+    SandboxTrainer,
+    TrainerAsked,
+    TrainerBackend,
+    TrainingRun,
+    get_backend,
+)
 from .dataset import Dataset, DatasetItem, build_dataset, read_dataset
 from .errors import ArtifactError, PhotosError, PublishError, RecipeError, TrainCancelled, TrainError
 from .limits import PhotoLimits
@@ -34,6 +42,7 @@ __all__ = [
     "TrainProgress",
     "TrainRecipe",
     "TrainSettings",
+    "TrainerAsked",
     "TrainerBackend",
     "TrainingRun",
     "build_dataset",

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from secrets import randbelow
 
-from sdwebui_client import CancelToken, WebUI, WebUIPool
-from train_lora import PhotoSet, load_photos
-from train_lora.photos import PhotoVerdict
+from sdwebui_client import CancelToken, EncodedImage, WebUI, WebUIPool
+from train_lora import PhotoSet, TrainerBackend
 
 from ..canonical import digest
 from ..deliver import as_json
@@ -21,24 +20,24 @@ from ..events import (
     Event,
     LoraReady,
     Note,
-    PhotoChecked,
-    PhotosDone,
-    PhotosProgress,
     PlanReady,
     ServerChecked,
 )
 from ..explain import LastRun
 from ..family import checkpoint_doubt
+from ..identity import face_crops, uses_lora
+from ..identity_check import prove_ip_adapter
 from ..lib.pose import skeleton_from_photo
 from ..lock import FolderLock
 from ..lora import (
     PersonLora,
+    for_trial,
     lora_identity,
     lora_metadata,
     named_lora,
+    planned_name,
     publish_everywhere,
-    require_trainer,
-    train,
+    sweep_trials,
 )
 from ..plan import Blueprint, check_server
 from ..progress import Announcer, Tracker
@@ -46,6 +45,11 @@ from ..servers import Probed, ServerSet
 from ..shots import Shooter, Subject
 from ..store import Store, explain_full_disk, write_atomically
 from ..texts import FROM_PHOTO
+from ..tone import ToneChoice, choose_tones
+from ..training.person import PersonTraining, Trained, Trainer
+from ..training.photos import check_photos, settled_trigger
+from ..training.prepare import extras_of
+from ..training.trainers import base_model_of, is_sandbox, make_trainer, trials_of
 from ._profile_delivery import Clock, Outcome, deliver
 from .profile import ProfileOptions, RunResult, blueprint_of
 
@@ -77,8 +81,9 @@ class ProfileRun:
             self._check_plan()
             engine = self._engine()
             photos = self._photos(engine)
-            lora = self._lora(engine, photos)
-            blueprint = self._blueprint(lora)
+            tone = self._tone(photos)
+            lora = self._lora(engine, photos) if uses_lora(self._preset) else None
+            blueprint = self._blueprint(lora, tone)
             shooter = self._shooter(engine, blueprint, photos, lora)
             self._announce_plan(engine, blueprint)
             since = time.monotonic()
@@ -94,6 +99,7 @@ class ProfileRun:
                 lora,
                 shooter.skeletons,
                 session,
+                tone,
             )
             return deliver(outcome, engine, self._work, self._clock)
 
@@ -113,7 +119,7 @@ class ProfileRun:
         """
         probed = self._servers.probe(self._emit)
         blueprint = blueprint_of(self._options, [server.caps for server in probed], seed=0)
-        will_come = self._options.lora is None
+        will_come = self._options.lora is None and uses_lora(self._preset)
         checks = [
             (server, check_server(blueprint, server.caps, lora_will_come=will_come).problems)
             for server in probed
@@ -131,12 +137,12 @@ class ProfileRun:
         if len(able) < len(probed):
             left_out = ", ".join(server.url for server, problems in checks if problems)
             self._emit(Note(f"Goes on without {left_out}: the plan needs what they lack."))
-        if will_come:
-            require_trainer(able)
         doubts = (checkpoint_doubt(self._preset, server.caps) for server in able)
         for doubt in dict.fromkeys(doubt for doubt in doubts if doubt):
             self._emit(Note(doubt))
         self._servers.keep(able)
+        if will_come:
+            self._backend()  # a missing trainer is told before anybody waits for photos
 
     def _engine(self) -> Engine:
         return Engine(
@@ -149,22 +155,7 @@ class ProfileRun:
 
     def _photos(self, engine: Engine) -> PhotoSet:
         since = time.monotonic()
-
-        def judged(verdict: PhotoVerdict, index: int, total: int) -> None:
-            self._emit(
-                PhotoChecked(verdict.file, verdict.accepted, verdict.reason, verdict.advice, index, total)
-            )
-
-        def looked_at(done: int, total: int) -> None:
-            engine.may_go_on()  # a large folder takes minutes
-            self._emit(PhotosProgress(done, total))
-
-        photos = load_photos(
-            self._options.photos_dir,
-            on_photo=judged,
-            on_progress=looked_at,
-        )
-        self._emit(PhotosDone(len(photos.accepted), len(photos.refused)))
+        photos = check_photos(self._options.photos_dir, engine)
         self._clock.lap("photos", since)
         return photos
 
@@ -175,25 +166,68 @@ class ProfileRun:
             lora = named_lora(self._options.lora, probed)
             self._emit(LoraReady(lora.name, lora.sha256, lora.trainer, lora.sandbox, cached=True))
         else:
-            artifact, cached = train(
+            trained = self._trained(engine, photos)
+            lora, _ = publish_everywhere(
                 engine,
-                photos,
-                self._preset,
-                name=self._options.name,
+                trained,
+                probed,
+                # Called after what is in it: another set of photos never has to overwrite a published file.
+                name=f"{planned_name(self._options.name, self._preset)}-{trained.sha256[:8]}",
                 work=self._work,
-                backend=require_trainer(probed),
-            )
-            lora = publish_everywhere(
-                engine, artifact, probed, models_dir=self._options.models_dir, cached=cached
+                models_dir=self._options.models_dir,
             )
         refreshed = [Probed(server.webui, server.webui.capabilities(refresh=True)) for server in probed]
         self._servers.keep(refreshed, loras=(lora.name,))
         self._clock.lap("lora", since)
         return lora
 
-    def _blueprint(self, lora: PersonLora) -> Blueprint:
+    def _backend(self) -> TrainerBackend:
+        """The trainer that suits the servers.
+
+        Raises:
+            TrainError: There is none; it says what to do.
+        """
+        options, preset, probed = self._options, self._preset, self._servers.probed
+        base_model = base_model_of(
+            probed, options.models_dir, family=preset.family, checkpoint=preset.checkpoint
+        )
+        sandbox = is_sandbox(probed)
+        return make_trainer(options.trainer, sandbox=sandbox, base_model=base_model)
+
+    def _trained(self, engine: Engine, photos: PhotoSet) -> Trained:
+        options, preset, servers = self._options, self._preset, self._servers
+        subject = options.subject or preset.subject
+        what = PersonTraining(
+            settings=preset.train,
+            choose=trials_of(preset.choose, sandbox=is_sandbox(servers.probed), emit=self._emit),
+            family=preset.family,
+            trigger=settled_trigger(preset.train.trigger, options.name, subject, self._emit),
+            subject=subject,
+            checkpoint=preset.checkpoint,
+        )
+        captioner, regularisation = extras_of(engine, servers, what)
+        sweep_trials(servers.probed, options.models_dir, work=self._work)
+        return Trainer(
+            engine,
+            photos,
+            what,
+            self._backend(),
+            work=self._work,
+            servers=servers,
+            publish=for_trial(servers, options.models_dir, work=self._work),
+            captioner=captioner,
+            regularisation=regularisation,
+        ).go()
+
+    def _tone(self, photos: PhotoSet) -> ToneChoice:
+        tone = choose_tones(self._preset, photos)
+        if tone.text:
+            self._emit(Note(tone.text))
+        return tone
+
+    def _blueprint(self, lora: PersonLora | None, tone: ToneChoice) -> Blueprint:
         caps_list = [server.caps for server in self._servers.probed]
-        blueprint = blueprint_of(self._options, caps_list, lora=lora, seed=self._seed())
+        blueprint = blueprint_of(self._options, caps_list, lora=lora, seed=self._seed(), tones=tone.tones)
         for name in blueprint.texts.left_out():
             self._emit(Note(f"The LoRA {name} of the mix is not on the servers and is left out."))
         return blueprint
@@ -213,7 +247,25 @@ class ProfileRun:
         write_atomically(path, as_json({"seed": drawn}))
         return drawn
 
-    def _shooter(self, engine: Engine, blueprint: Blueprint, photos: PhotoSet, lora: PersonLora) -> Shooter:
+    def _faces(self, engine: Engine, blueprint: Blueprint, photos: PhotoSet) -> dict[str, EncodedImage]:
+        """What an IP-Adapter is shown, once every server was seen to look at it; empty without one."""
+        choice = blueprint.chosen_adapter
+        if choice is None:
+            return {}
+        since = time.monotonic()
+        faces = face_crops(photos, self._preset)
+        for face in faces.values():
+            engine.store.put(face.data)
+        if choice.face_id:
+            self._emit(Note(f"{choice.model} is for non-commercial use: its makers' licence says so."))
+        for server in self._servers.probed:
+            prove_ip_adapter(engine, server, blueprint, choice, faces)
+        self._clock.lap("identity", since)
+        return faces
+
+    def _shooter(
+        self, engine: Engine, blueprint: Blueprint, photos: PhotoSet, lora: PersonLora | None
+    ) -> Shooter:
         skeletons = blueprint.skeletons()
         size = (self._preset.txt2img.width, self._preset.txt2img.height)
         if self._options.pose_from is not None and self._preset.txt2img.controlnet is not None:
@@ -232,15 +284,17 @@ class ProfileRun:
             skeletons=skeletons,
             upscaler=blueprint.upscaler,
             seed=blueprint.seed,
+            adapter=blueprint.chosen_adapter,
+            faces=self._faces(engine, blueprint, photos),
         )
 
-    def _lora_identities(self, blueprint: Blueprint, lora: PersonLora) -> Mapping[str, str]:
+    def _lora_identities(self, blueprint: Blueprint, lora: PersonLora | None) -> Mapping[str, str]:
         """What stands for each LoRA of the prompts in the stages' keys."""
         caps = self._servers.probed[0].caps
         prompt = blueprint.texts.main(self._preset.txt2img, pose=blueprint.poses[0], tone=None)
-        others = {name for name, _ in prompt.loras if name != lora.name}
-        found = {name: lora_identity(name, lora_metadata(caps, name)) for name in sorted(others)}
-        return {lora.name: lora.identity, **found}
+        own = {lora.name: lora.identity} if lora is not None else {}
+        others = sorted({name for name, _ in prompt.loras} - set(own))
+        return {**own, **{name: lora_identity(name, lora_metadata(caps, name)) for name in others}}
 
     def _announce_plan(self, engine: Engine, blueprint: Blueprint) -> None:
         generations = blueprint.generations()

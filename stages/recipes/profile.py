@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdwebui_client import CancelToken, Capabilities, WebUI, WebUIPool
+from train_lora import TrainerAsked
 
 from ..events import Event
 from ..plan import Blueprint, PlannedRequest, check_server, poses_of
-from ..presets import Preset
+from ..presets import LoraUse, Preset
 
 if TYPE_CHECKING:
     from ..lora import PersonLora
@@ -48,7 +49,7 @@ class ProfileOptions:
     """0..2**32-1; None draws one and keeps it, so that running again resumes."""
     lora: str | None
     """A LoRA the servers already have; None trains one from the photos."""
-    models_dir: Path | None
+    models_dir: Path | str | None
     """Where a real WebUI keeps its models, as seen from here; a sandbox tells its own."""
     pose_from: Path | None
     """A photo whose pose is used instead of the preset's poses, through the server's detector."""
@@ -60,6 +61,8 @@ class ProfileOptions:
     """The consent note that is kept in run.json."""
     person: str | None = None
     """The person's name in headings; None names nobody, as when `name` comes from a folder called photos."""
+    trainer: TrainerAsked = field(default_factory=TrainerAsked)
+    """Who trains the LoRA when none is named."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def blueprint_of(
     *,
     lora: PersonLora | None = None,
     seed: int | None = None,
+    tones: Sequence[str] | None = None,
 ) -> Blueprint:
     """What the options come to on these servers.
 
@@ -115,34 +119,66 @@ def blueprint_of(
         caps_list: What the servers can do.
         lora: The person's, once it is there.
         seed: The run's, once it is drawn.
+        tones: The tones, once the photos were looked at; None = the most the preset can come to.
 
     Raises:
         ValueError: `count` is below 1.
         prompt_library.PromptError: The preset names what the library does not have.
     """
+    from ..identity import adapter_loras, shared_ip_adapter, uses_lora, uses_photos
     from ..lib.select import plan_slots
     from ..lib.upscale import choose_upscaler
     from ..lora import planned_name
     from ..texts import Texts
+    from ..tone import planned_tones
 
-    preset = options.preset
+    preset = with_chosen_weight(options.preset, lora)
     poses = poses_of(preset, from_photo=options.pose_from is not None)
     listed = [set(caps.lora_names()) for caps in caps_list]
+    named = lora.name if lora else options.lora or planned_name(options.name, preset)
+    with_photos = uses_photos(preset) and bool(caps_list)
+    adapter = shared_ip_adapter(caps_list, preset.family, preset.ip_adapter) if with_photos else None
     texts = Texts(
         preset=preset,
-        lora_name=lora.name if lora else options.lora or planned_name(options.name, preset),
-        trigger=preset.train.trigger,
+        lora_name=named if uses_lora(preset) else None,
+        trigger=trigger_of(options, lora),
         subject=options.subject or preset.subject,
         # A LoRA of the mix is used when every server has it: portraits of one run should not differ.
         available_loras=set.intersection(*listed) if listed else None,
+        adapter_loras=adapter_loras(preset, adapter),
     )
     return Blueprint(
         preset=preset,
         texts=texts,
-        slots=plan_slots(poses, preset.tones, keep=preset.keep, count=options.count),
+        slots=plan_slots(poses, tones or planned_tones(preset), keep=preset.keep, count=options.count),
         upscaler=choose_upscaler(preset.upscale, caps_list) if preset.upscale else "",
         seed=options.seed if seed is None else seed,  # type: ignore[arg-type]
+        adapter=adapter,
     )
+
+
+def with_chosen_weight(preset: Preset, lora: PersonLora | None) -> Preset:
+    """The preset with the weight that was chosen for this LoRA by likeness, unless it insists on its own.
+
+    The face pass keeps its distance from it.
+    """
+    if lora is None or lora.weight is None or not preset.lora.chosen_weight:
+        return preset
+    apart = preset.lora.face_weight - preset.lora.weight
+    chosen = LoraUse(weight=lora.weight, face_weight=round(lora.weight + apart, 3))
+    return preset.model_copy(update={"lora": chosen})
+
+
+def trigger_of(options: ProfileOptions, lora: PersonLora | None) -> str:
+    """The words that call the person up: the LoRA's own, the preset's, or the rare word of the name."""
+    from ..identity import uses_lora
+    from ..training.photos import trigger_for
+
+    preset = options.preset
+    if not uses_lora(preset):
+        return options.subject or preset.subject  # a rare word means nothing to a model that never learnt it
+    told = lora.trigger if lora else None
+    return told or trigger_for(preset.train.trigger, options.name, options.subject or preset.subject)
 
 
 def plan_profile(

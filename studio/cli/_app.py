@@ -18,6 +18,7 @@ from ._state import BROKEN_PIPE, State, make_console
 # name -> (module of this package, function, short help). Stated here so that `--help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "make-profile": ("make_profile", "make_profile", "Photos of a person in, studio portraits out."),
+    "train-lora": ("train_lora", "train_lora", "Photos of a person in, a LoRA of that person out."),
     "reproduce": ("reproduce", "reproduce", "Make a delivered picture again from its provenance."),
     "photos": ("photos", "photos", "See which photos would be used, and why not."),
     "presets": ("presets", "presets", "List, show and check presets."),
@@ -28,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Portraits", ("make-profile", "reproduce", "delete")),
+    ("Portraits", ("make-profile", "train-lora", "reproduce", "delete")),
     ("Before a run", ("photos", "presets", "doctor")),
     ("Without a GPU", ("sandbox",)),
     ("About", ("version",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from ..errors import BadInput
 from ..naming import check_name, derive_name
 from ..settings import existing_file
 from ._options import WebUIOptions, existing_dir, read_webui_options
+from ._trainer import read_trainer_options
 
 if TYPE_CHECKING:
     from stages.recipes.profile import ProfileOptions
@@ -33,14 +35,21 @@ class Asked:
 
         Raises:
             PresetError: naming the path, the reason and the near match.
+            BadInput: a LoRA is named and none would be used.
         """
         from stages.presets import load_preset
         from stages.recipes.profile import ProfileOptions
 
+        preset = load_preset(self.preset, sets=self.sets)
+        if self.fields["lora"] is not None and preset.identity == "ip_adapter":
+            raise BadInput(
+                "--lora names a LoRA, and identity ip_adapter uses none.",
+                hint="Ask for --identity both to use it together with the photos, or leave --lora out.",
+            )
         return ProfileOptions(
             photos_dir=self.photos_dir,
             out_dir=self.out_dir,
-            preset=load_preset(self.preset, sets=self.sets),
+            preset=preset,
             name=self.name,
             models_dir=None,
             **self.fields,
@@ -65,7 +74,8 @@ def read_asked(given: dict[str, Any]) -> Asked:
             *(given[key] for key in ("webui", "models_dir", "api_auth_file", "ca_file", "insecure"))
         ),
         preset=given["preset"],
-        sets=given["sets"],
+        # An option of its own wins over --set.
+        sets=(*given["sets"], *_as_sets(given, ("tone", "identity"))),
         fields={
             "count": given["count"],
             "seed": given["seed"],
@@ -73,9 +83,15 @@ def read_asked(given: dict[str, Any]) -> Asked:
             "pose_from": _pose_photo(given["pose_from"]) if given["pose_from"] else None,
             "explain": given["explain"],
             "subject": given["subject"],
+            "trainer": read_trainer_options(given["trainer"], given["base_model"]),
             "person": name if given["name"] is not None else None,
         },
     )
+
+
+def _as_sets(given: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Options that are keys of the preset, as --set would write them; quoted, as `no` is a word to YAML."""
+    return [f"{name}={json.dumps(given[name])}" for name in names if given.get(name) is not None]
 
 
 def _pose_photo(text: str) -> Path:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ._words import duration, plural, time_left
+from ._words import duration, plural, sparkline, time_left
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,6 +79,7 @@ class LiveBars:
             expand=not narrow,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._losses: list[float] = []
         self._closed = False
 
     def photos(self, event: PhotosProgress) -> None:
@@ -88,9 +90,11 @@ class LiveBars:
             self._drop("photos")
 
     def training(self, event: TrainingProgress) -> None:
-        """Show the loss beside the bar."""
+        """Show the loss and its curve beside the bar."""
+        if event.loss is not None:
+            self._losses.append(event.loss)
         self._show(
-            "training", f"training, step {event.step} of {event.steps}", event.fraction, _training_note(event)
+            "training", training_title(event), event.fraction, training_note(event, self._losses, width=12)
         )
         if event.fraction >= 1:
             self._drop("training")
@@ -146,7 +150,8 @@ class PlainBars:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._said_at: dict[str, float] = {}
-        self._training_said = -1.0
+        self._training_said = ("", -1.0)
+        self._losses: list[float] = []
         self._overall: Overall | None = None
 
     def photos(self, event: PhotosProgress) -> None:
@@ -155,13 +160,15 @@ class PlainBars:
             self._say(f"looking at {plural(event.total, 'file')} …")
 
     def training(self, event: TrainingProgress) -> None:
-        """A line every quarter."""
-        quarter = int(event.fraction * 4) / 4
-        if quarter > self._training_said:
-            self._training_said = quarter
-            self._say(
-                f"training {event.fraction:4.0%}  step {event.step} of {event.steps}  {_training_note(event)}"
-            )
+        """A line for each phase, and one every quarter of it."""
+        if event.loss is not None:
+            self._losses.append(event.loss)
+        quarter = (event.phase, int(event.fraction * 4) / 4)
+        if quarter[0] == self._training_said[0] and quarter[1] <= self._training_said[1]:
+            return
+        self._training_said = quarter
+        note = training_note(event, self._losses, width=24)
+        self._say(f"{training_title(event)} ({event.fraction:.0%})  {note}")
 
     def started(self, event: StageStarted) -> None:
         """Remember when, to speak up only if it takes long."""
@@ -198,6 +205,15 @@ class PlainBars:
         self._console.print(text.rstrip(), markup=False, soft_wrap=True)
 
 
-def _training_note(event: TrainingProgress) -> str:
+def training_title(event: TrainingProgress) -> str:
+    """`training, step 120 of 1200`, or the phase alone before there are steps."""
+    phase = event.phase or "training"
+    return f"{phase}, step {event.step} of {event.steps}" if event.step else phase
+
+
+def training_note(event: TrainingProgress, losses: Sequence[float], *, width: int) -> str:
+    """The loss, its curve so far, and the time left."""
+    loss = "" if event.loss is None else f"loss {event.loss:.4f} {sparkline(losses, width=width)}".strip()
     left = time_left(event.eta_s) if event.fraction < 1 else ""
-    return "  ".join(part for part in (event.message, left) if part)
+    words = event.message if event.message != event.phase else ""
+    return "  ".join(part for part in (left, loss, words) if part)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stages import events as ev
 
 from ._bars import Bars, make_bars
+from ._training_words import judged_line, plan_table, planned_line, trained_lines
 from ._words import duration, plural
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sdwebui_client import Progress
+    from stages.recipes.train import TrainingPlan
 
 SANDBOX_TEXT = (
     "No WebUI paints here: the built-in sandbox stands in for one. It speaks the same language and shows "
@@ -45,6 +47,11 @@ class Display:
             ev.PhotoChecked: self._photos.append,
             ev.PhotosDone: self._photos_done,
             ev.TrainingProgress: self._bars.training,
+            ev.TrainingPlanned: lambda event: self.say(planned_line(event)),
+            ev.CheckpointJudged: self._judged,
+            ev.LoraChosen: lambda event: self.say(f"Chosen: {event.why}"),
+            ev.LoraPublished: self._published,
+            ev.LoraVerified: self._verified,
             ev.LoraReady: self._lora,
             ev.PlanReady: self._plan,
             ev.PlanGrown: self._grown,
@@ -133,6 +140,18 @@ class Display:
             f"LoRA {event.name} {how} (trainer: {event.trainer}" + (", a stand-in)" if event.sandbox else ")")
         )
 
+    def _judged(self, event: ev.CheckpointJudged) -> None:
+        if event.index == 1:
+            self.heading("Checking likeness")
+        self.say(judged_line(event))
+
+    def _published(self, event: ev.LoraPublished) -> None:
+        how = "published" if event.copied else "already published"
+        self.say(f"LoRA {event.name} {how} in {event.place}; {event.server} lists it.")
+
+    def _verified(self, event: ev.LoraVerified) -> None:
+        self.say(f"Verified in the WebUI {event.server}: {event.evidence}.")
+
     def _plan(self, event: ev.PlanReady) -> None:
         stages = ", ".join(f"{count} {stage}" for stage, count in event.generations.items())
         self.heading(
@@ -163,6 +182,42 @@ class Display:
     def _rejected(self, event: ev.ShotRejected) -> None:
         self.say(f"  {event.shot}: not used: {event.reason}", style="dim")
 
+    def trained(self, record: dict[str, Any], out_dir: Path, seconds: float, *, cached: bool) -> None:
+        """Name the LoRA, how to use it, and the files."""
+        self._bars.close()
+        first, *rest = trained_lines(record, seconds, cached=cached)
+        self.heading(first)
+        for line in rest:
+            self.say(line)
+        if record["sandbox"]:
+            self.say(
+                "Made by the SANDBOX: a stand-in that carries your best photo, not a trained LoRA.",
+                style="yellow",
+            )
+        self._files(
+            out_dir,
+            (f"{record['name']}.safetensors", "the LoRA"),
+            ("training-report.html", "photos, loss, likeness of every checkpoint: open it in a browser"),
+            ("training.json", "what was done, for programs"),
+        )
+
+    def training_plan(self, plan: TrainingPlan) -> None:
+        """Say what would be trained, how long it takes and what is missing."""
+        self._bars.close()
+        self.heading("Plan")
+        self.console.print(plan_table(list(plan.rows)))
+        for problem in plan.problems:
+            self.say(f"  - {problem}", style="red")
+        if not plan.problems:
+            self.say("Everything is there. Leave --dry-run out to begin.")
+
+    def _files(self, out_dir: Path, *names: tuple[str, str]) -> None:
+        self.say(f"\n{out_dir}/", style="bold")
+        width = max(len(name) for name, _ in names) + 2
+        for name, what in names:
+            if (out_dir / name).exists():
+                self.say(f"  {name:<{width}} {what}")
+
     def summary(self, run: dict[str, Any], out_dir: Path, seconds: float) -> None:
         """Name the folder and, for each portrait, its likeness."""
         self._bars.close()
@@ -179,15 +234,13 @@ class Display:
                 "Made by the SANDBOX: pictures that show the way, not portraits a model painted.",
                 style="yellow",
             )
-        self.say(f"\n{out_dir}/", style="bold")
-        for name, what in (
+        self._files(
+            out_dir,
             ("portraits/", "the pictures"),
             ("report.html", "every stage beside the photos: open it in a browser"),
             ("contact-sheet.jpg", "all portraits on one page"),
             ("run.json", "what was done, for programs"),
-        ):
-            if (out_dir / name).exists():
-                self.say(f"  {name:<18} {what}")
+        )
 
 
 def missing_lines(run: dict[str, Any]) -> list[str]:

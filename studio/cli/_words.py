@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
 
 def duration(seconds: float) -> str:
     """A duration, rounded as far as anybody cares.
@@ -31,3 +35,23 @@ def time_left(seconds: float | None) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """`3 photos`, `1 photo`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], *, width: int) -> str:
+    """A curve in one line of text: the means of `width` equal parts, lowest to highest.
+
+    Example:
+        >>> sparkline([4.0, 3.0, 2.0, 1.0], width=4)
+        '█▆▃▁'
+    """
+    sound = [value for value in values if math.isfinite(value)]
+    if len(sound) < 2:
+        return ""
+    parts = min(width, len(sound))
+    means = [fmean(sound[len(sound) * i // parts : len(sound) * (i + 1) // parts]) for i in range(parts)]
+    low, high = min(means), max(means)
+    span = high - low
+    return "".join(_BLOCKS[round((value - low) / span * 7) if span else 0] for value in means)

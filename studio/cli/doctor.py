@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from sdwebui_client.errors import WebUIError
 
 from ..connect import connect
 from ..doctor import Check, check_machine, check_preset, check_server, is_ready, report
+from ..doctor_trainer import check_trainer
 from ..errors import ExitCode, explain
 from ._options import WebUIOptions, read_webui_options, webui_options
 from ._state import make_console
@@ -44,17 +46,27 @@ MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "missing": ("MISSING
     metavar="NAME|FILE",
     help="Preset to hold against the WebUI; may be repeated. [default: that of make-profile]",
 )
+@click.option(
+    "--trainer",
+    metavar="TRAINER",
+    help="Look at this trainer, as in `train-lora --trainer`. [$SDWEBUI_TRAINER]",
+)
 @click.option("--lora", metavar="NAME", help="See that the WebUI has this LoRA of the person.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
-def doctor(presets: tuple[str, ...], lora: str | None, as_json: bool, **given: Any) -> int:
+def doctor(
+    presets: tuple[str, ...], trainer: str | None, lora: str | None, as_json: bool, **given: Any
+) -> int:
     """Run every check, also after one failed."""
     from stages.presets import load_preset
 
     from .make_profile import DEFAULT_PRESET
 
     options = read_webui_options(**given)
+    trainer = trainer or os.environ.get("SDWEBUI_TRAINER", "").strip() or None
     loaded = [load_preset(name) for name in presets or (DEFAULT_PRESET,)]
     checks = [*check_machine(Path("output")), *_server_checks(options, loaded, lora)]
+    if lora is None and (trainer or not options.target.sandbox):
+        checks += check_trainer(trainer, os.environ, loaded[0])
     if as_json:
         click.echo(json.dumps(report(checks), indent=2, ensure_ascii=False))
     else:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,9 @@ from ..errors import ExitCode
 from ._asked import Asked, read_asked
 from ._interrupt import interruptible
 from ._options import WebUIOptions, webui_options
+from ._run import after_the_fall, somebody_there
 from ._state import State, make_console
+from ._trainer import trainer_options
 
 if TYPE_CHECKING:
     from ._display import Display
@@ -56,6 +57,7 @@ Exit status: 0 done, 2 bad input or preset, 3 server or capability,
     "--user", required=True, metavar="DIR", help="Folder with the person's photos (JPEG, PNG, WebP, HEIC)."
 )
 @webui_options
+@trainer_options
 @click.option("--out", metavar="DIR", help="Folder for everything this run makes. [default: output/NAME]")
 @click.option(
     "--name",
@@ -86,6 +88,18 @@ Exit status: 0 done, 2 bad input or preset, 3 server or capability,
 )
 @click.option(
     "--lora", metavar="NAME", help="Use this LoRA, which the WebUI has already, instead of training one."
+)
+@click.option(
+    "--tone",
+    metavar="auto|both|NAME",
+    help="Tone of the portraits: cool, warm, both, or the one that suits the undertone of the skin in the "
+    "photos. [default: the preset's tones]",
+)
+@click.option(
+    "--identity",
+    type=click.Choice(["lora", "ip_adapter", "both"]),
+    help="How the pictures become the person: a LoRA, photos shown to ControlNet's IP-Adapter (no training, "
+    "quick, less like), or both. [default: the preset's]",
 )
 @click.option(
     "--subject",
@@ -154,7 +168,7 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
     note = consent.settle(
         asked.photos_dir,
         given=consent_given,
-        ask=(lambda question: click.confirm(question, err=as_json)) if _somebody_there() else None,
+        ask=(lambda question: click.confirm(question, err=as_json)) if somebody_there() else None,
         note=display.say,
     )
     cancel = CancelToken()
@@ -167,7 +181,7 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
             with interruptible(cancel.cancel, display.say):
                 result = run_profile(options, connection.servers, on_event=display, cancel=cancel)
         except BaseException as error:
-            _after_the_fall(state, display, error)
+            after_the_fall(state, display, error)
             if as_json and isinstance(error, LikenessNotReached):
                 _print_run(asked.out_dir)  # the run is whole, only nothing of it was good enough
             raise
@@ -179,22 +193,6 @@ def _run(state: State, display: Display, asked: Asked, *, as_json: bool, consent
 
 def _print_run(out_dir: Path) -> None:
     click.echo((out_dir / "run.json").read_text(encoding="utf-8"), nl=False)
-
-
-def _after_the_fall(state: State, display: Display, error: BaseException) -> None:
-    """What to show before the error itself."""
-    from sdwebui_client import Cancelled
-    from stages.errors import LikenessNotReached
-    from train_lora import PhotosError, TrainCancelled
-
-    display.close()
-    if isinstance(error, PhotosError):
-        display.show_photos()
-    interrupted = isinstance(error, Cancelled | TrainCancelled | KeyboardInterrupt)
-    if interrupted or (display.worked and not isinstance(error, LikenessNotReached | SystemExit)):
-        what = "Interrupted" if interrupted else "Stopped"
-        display.say(f"\n{what}. What is finished is kept; run it again to continue:", style="bold")
-        display.say(f"    {state.again()}")
 
 
 def _dry_run(display: Display, asked: Asked, *, as_json: bool) -> int:
@@ -234,8 +232,3 @@ def _connected(
         if connection.sandbox:
             display.sandbox_panel(connection.servers[0].url, asked=connection.asked)
         yield connection
-
-
-def _somebody_there(streams: Sequence[Any] | None = None) -> bool:
-    """Whether a question would be seen and could be answered."""
-    return all(stream is not None and stream.isatty() for stream in streams or (sys.stdin, sys.stderr))

@@ -1,31 +1,76 @@
-"""Trainers. Each is one file here and one line in `get_backend`."""
+"""Trainers. Each is one file (or folder) here and one line in `BACKENDS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import TrainError
 from .base import Checkpoint, TrainerBackend, TrainingRun
 from .sandbox import SandboxTrainer
 
-BACKENDS: dict[str, Callable[[], TrainerBackend]] = {"sandbox": SandboxTrainer}
-"""Name -> how to make one."""
+__all__ = [
+    "BACKENDS",
+    "Checkpoint",
+    "SandboxTrainer",
+    "TrainerAsked",
+    "TrainerBackend",
+    "TrainingRun",
+    "get_backend",
+]
 
-__all__ = ["BACKENDS", "Checkpoint", "SandboxTrainer", "TrainerBackend", "TrainingRun", "get_backend"]
+
+@dataclass(frozen=True)
+class TrainerAsked:
+    """Which trainer is wanted."""
+
+    name: str | None = None
+    """A key of `BACKENDS`, an address such as ssh://…, or None: what suits the WebUI."""
+    base_model: Path | None = None
+    """The checkpoint to train on, a file of this machine; None = the environment's, or the WebUI's own."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Where sd-scripts lies, keys for ssh: the process's environment."""
 
 
-def get_backend(name: str) -> TrainerBackend:
-    """The trainer of a name.
+def _sandbox(_asked: TrainerAsked) -> TrainerBackend:
+    return SandboxTrainer()
+
+
+def _kohya(asked: TrainerAsked) -> TrainerBackend:
+    from .kohya import KohyaTrainer, find_setup
+
+    return KohyaTrainer(find_setup(asked.env, base_model=asked.base_model))
+
+
+def _ssh(asked: TrainerAsked) -> TrainerBackend:
+    from ..ssh import SshAuth, parse_ssh_url
+    from .kohya.remote import SshKohyaTrainer
+
+    return SshKohyaTrainer(parse_ssh_url(asked.name or ""), SshAuth.from_env(asked.env))
+
+
+BACKENDS: dict[str, Callable[[TrainerAsked], TrainerBackend]] = {
+    "sandbox": _sandbox,
+    "sd-scripts": _kohya,
+    "kohya": _kohya,
+    "ssh": _ssh,
+}
+"""Name, or an address's scheme -> how to make one."""
+
+
+def get_backend(asked: TrainerAsked) -> TrainerBackend:
+    """The trainer that was asked for.
 
     Raises:
-        TrainError: There is none; the message says what to do instead.
+        TrainError: There is none of this name, or it is not set up: the message is the next step.
     """
-    if name in BACKENDS:
-        return BACKENDS[name]()
-    if name in ("kohya", "sd-scripts"):
+    name = asked.name or ""
+    key = name.partition("://")[0]
+    if key not in BACKENDS or (key == "ssh") != ("://" in name):
         raise TrainError(
-            "Training with sd-scripts is not in this version.",
-            "Name a LoRA the WebUI already has with `--lora NAME` (train it with sd-scripts yourself and put "
-            "it into models/Lora), or run with `--webui sandbox` to see the whole way with a stand-in.",
+            f"There is no trainer {name!r}.",
+            "Use --trainer sd-scripts, --trainer ssh://user@gpu/path/to/sd-scripts?base_model=…, or "
+            "--trainer sandbox.",
         )
-    raise TrainError(f"There is no trainer {name!r}.", f"Known: {', '.join(sorted(BACKENDS))}.")
+    return BACKENDS[key](asked)

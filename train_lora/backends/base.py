@@ -69,6 +69,11 @@ class TrainerBackend(Protocol):
         """What else decides the result: the base model's "name", "sha256" or other hash, "family". No path."""
         ...
 
+    def machine(self) -> Mapping[str, Any] | None:
+        """What is known of the machine it trains on ("gpus", "torch", …); None before anybody asked it, or
+        when it cannot be asked. Never raises."""
+        ...
+
     def check(self, recipe: TrainRecipe) -> list[str]:
         """Everything that can be known to be missing before a model is loaded, each a sentence that says
         what to do. Empty when nothing is. Takes seconds at most and changes nothing."""

@@ -1,0 +1,360 @@
+"""One person's LoRA: trained unless it was before, the best checkpoint and weight chosen by likeness."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from train_lora import (
+    Checkpoint,
+    Dataset,
+    LoraArtifact,
+    PhotoSet,
+    TrainerBackend,
+    TrainingRun,
+    TrainProgress,
+    TrainRecipe,
+    build_dataset,
+    make_recipe,
+    read_artifact,
+)
+
+from ..canonical import digest, sha256_hex
+from ..engine import Engine, Made, Outcome, StageCall
+from ..errors import StageError
+from ..events import LoraChosen, Note, TrainingPlanned, TrainingProgress
+from ..servers import ServerSet
+from .forecast import StopWatch, forecast
+from .work import load_finished, save_finished
+
+if TYPE_CHECKING:
+    from train_lora.dataset import RegularisationImage
+
+    from ..choosing import Choice, ChooseParams
+    from ..presets import TrainParams
+
+STAGE = "train"
+VERSION = 2
+_SHOT = "person"
+_NAME = "person"
+"""Every training's own name: what the LoRA is called is decided when it is published."""
+
+Publish = Callable[[Checkpoint, str], AbstractContextManager[str]]
+"""Puts a checkpoint on every server under a temporary name, and takes it away again."""
+
+
+@dataclass(frozen=True)
+class PersonTraining:
+    """What decides the LoRA."""
+
+    settings: TrainParams
+    choose: ChooseParams | None
+    """How the best checkpoint is found; None takes the last one."""
+    family: Literal["sd15", "sdxl"]
+    trigger: str
+    subject: str
+    """"person", "woman", …: for the pictures by which the choice is made."""
+    checkpoint: str | None
+    """The model those pictures are drawn with; None = the one the server has loaded."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The LoRA, and how it came to be."""
+
+    path: Path
+    sha256: str
+    weight: float | None
+    """The chosen weight; None when nothing was chosen."""
+    record: Mapping[str, Any]
+    """As in training.json, without what is only known afterwards."""
+    cached: bool
+
+
+class Trainer:
+    """Trains and chooses. Use once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        photos: PhotoSet,
+        what: PersonTraining,
+        backend: TrainerBackend,
+        *,
+        work: Path,
+        servers: ServerSet | None,
+        publish: Publish | None,
+        captioner: Callable[[bytes], str] | None = None,
+        regularisation: tuple[RegularisationImage, ...] = (),
+    ) -> None:
+        """
+        Args:
+            engine: Keeps what is finished.
+            photos: The accepted photos.
+            what: What decides the LoRA.
+            backend: Trains.
+            work: Where dataset, training and file are put together.
+            servers: Make the pictures the choice is made by; None when there are none.
+            publish: Puts a checkpoint on them for that.
+            captioner: The WebUI's interrogator, if the settings ask for it.
+            regularisation: Pictures of other people, if the settings ask for them.
+        """
+        self._engine, self._photos, self._what, self._backend = engine, photos, what, backend
+        self._work, self._servers, self._publish = work, servers, publish
+        self._captioner, self._regularisation = captioner, regularisation
+
+    def go(self) -> Trained:
+        """Train and choose, or find what was made from the same photos with the same settings.
+
+        Raises:
+            StageError: The trainer lacks something; everything is named at once.
+            TrainError: The training failed.
+            WebUIError: A server, while the choice was made; the training is kept.
+        """
+        dataset = self._dataset()
+        recipe = self._recipe()
+        call = self._call(dataset, recipe)
+        outcome = self._engine.local(call, lambda: self._make(dataset, recipe, call))
+        record = outcome.payload
+        choice = record.get("choice") or {}
+        return Trained(
+            path=self._file(outcome),
+            sha256=outcome.record.outputs["lora"],
+            weight=choice.get("weight"),
+            record=record,
+            cached=outcome.cached,
+        )
+
+    def _dataset(self) -> Dataset:
+        settings = self._what.settings
+        return build_dataset(
+            self._photos,
+            self._work / "dataset",
+            trigger=self._what.trigger,
+            caption_template=settings.caption_template,
+            size=settings.resolution,
+            half_body_share=settings.half_body_share,
+            max_upscale=settings.max_upscale,
+            held_out=settings.held_out,
+            captioner=self._captioner,
+            regularisation=self._regularisation,
+            family=self._what.family,
+        )
+
+    def _recipe(self) -> TrainRecipe:
+        settings = {
+            name: value
+            for name, value in self._what.settings.model_dump().items()
+            if name in TrainRecipe.model_fields
+        }
+        return make_recipe(
+            **{**settings, "name": _NAME, "trigger": self._what.trigger, "family": self._what.family}
+        )
+
+    def _call(self, dataset: Dataset, recipe: TrainRecipe) -> StageCall:
+        choose = self._what.choose if self._chooses else None
+        return StageCall(
+            stage=STAGE,
+            version=VERSION,
+            shot=_SHOT,
+            params={
+                "settings": recipe.model_dump(mode="json"),
+                "choose": choose.model_dump(mode="json") if choose else None,
+                "trainer": self._backend.name,
+                "trainer_version": self._backend.version,
+                "trained_on": dict(self._backend.identity()),
+            },
+            inputs={"dataset": dataset.manifest_sha256},
+        )
+
+    @property
+    def _chooses(self) -> bool:
+        return self._what.choose is not None and self._servers is not None and self._publish is not None
+
+    # ---- the work itself
+
+    def _make(self, dataset: Dataset, recipe: TrainRecipe, call: StageCall) -> Made:
+        training = call.material(None)
+        # Choosing differently does not mean training again.
+        training["params"] = {**training["params"], "choose": None}
+        folder = self._work / "training" / digest(training)[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        run = load_finished(folder) or self._train(dataset, recipe, folder)
+        since = time.monotonic()
+        choice = self._choose(run, dataset)
+        chosen = self._chosen(run, choice)
+        data = _with_weight(chosen.artifact.path, choice, folder / "chosen.part").read_bytes()
+        record = self._record(run, dataset, recipe, choice)
+        record["seconds"]["choosing"] = round(time.monotonic() - since, 1)
+        self._forget_others(folder)
+        return Made(outputs={"lora": data}, payload=record)
+
+    def _train(self, dataset: Dataset, recipe: TrainRecipe, folder: Path) -> TrainingRun:
+        lacking = self._backend.check(recipe)
+        if lacking:
+            raise StageError(
+                "the training cannot begin:\n" + "\n".join(f"  - {text}" for text in lacking),
+                hint="Nothing was trained. Mend the above and run the same command again; "
+                "docs/training.md has the whole way.",
+            )
+        prediction = forecast(
+            recipe, len(dataset.source), self._backend, self._what.choose if self._chooses else None
+        )
+        self._engine.emit(
+            TrainingPlanned(
+                prediction.steps,
+                len(dataset.source),
+                len(dataset.held_out),
+                "" if self._backend.sandbox else str(prediction),
+            )
+        )
+        watch = StopWatch()
+
+        def relay(progress: TrainProgress) -> None:
+            watch.seen(progress)
+            self._engine.emit(
+                TrainingProgress(
+                    progress.step,
+                    progress.steps,
+                    progress.fraction,
+                    progress.eta_s,
+                    progress.message,
+                    phase=progress.phase,
+                    loss=progress.loss,
+                )
+            )
+
+        run = self._backend.train(dataset, recipe, folder, on_progress=relay, cancel=self._engine.cancel)
+        run = replace(run, facts={**run.facts, "prediction": prediction.to_json()})
+        save_finished(folder, run)
+        watch.keep(self._backend, recipe, dataset, run)
+        if run.lighter is not None:
+            changed = ", ".join(f"{name} {value}" for name, value in run.lighter.items())
+            self._engine.emit(
+                Note(f"The GPU's memory was not enough; it was trained with lighter settings: {changed}.")
+            )
+        return run
+
+    def _choose(self, run: TrainingRun, dataset: Dataset) -> Choice | None:
+        if not self._chooses:
+            return None
+        from ..choosing import choose_checkpoint
+
+        assert self._what.choose is not None
+        assert self._servers is not None
+        assert self._publish is not None
+        choice = choose_checkpoint(
+            self._engine,
+            self._servers,
+            run.checkpoints,
+            params=self._what.choose,
+            preset_family=self._what.family,
+            checkpoint=self._what.checkpoint,
+            trigger=self._what.trigger,
+            subject=self._what.subject,
+            dataset=dataset,
+            publish=self._publish,
+            on_event=self._engine.emit,
+        )
+        self._engine.emit(LoraChosen(choice.step, choice.weight, choice.why))
+        return choice
+
+    @staticmethod
+    def _chosen(run: TrainingRun, choice: Choice | None) -> Checkpoint:
+        if choice is None:
+            return run.checkpoints[-1]
+        return next(checkpoint for checkpoint in run.checkpoints if checkpoint.step == choice.step)
+
+    def _record(
+        self, run: TrainingRun, dataset: Dataset, recipe: TrainRecipe, choice: Choice | None
+    ) -> dict[str, Any]:
+        settings = recipe.model_dump(mode="json")
+        return {
+            "trigger": recipe.trigger,
+            "family": recipe.family,
+            "sandbox": self._backend.sandbox,
+            "trainer": {
+                "name": self._backend.name,
+                "version": self._backend.version,
+                "command": list(run.command),
+                "facts": {name: value for name, value in run.facts.items() if name != "prediction"},
+            },
+            "base_model": dict(self._backend.identity()) or None,
+            "dataset": {
+                "manifest_sha256": dataset.manifest_sha256,
+                "resolution": dataset.size,
+                "items": [
+                    {
+                        "image": item.image,
+                        "caption": item.caption,
+                        "width": item.width,
+                        "height": item.height,
+                        "kind": item.kind,
+                        "picture": self._engine.store.put((dataset.dir / item.image).read_bytes()),
+                    }
+                    for item in dataset.items
+                ],
+                "held_out": [photo.sha256 for photo in dataset.held_out],
+                "regularisation": len(dataset.regularisation),
+            },
+            "settings": {name: value for name, value in settings.items() if name != "name"},
+            "steps": run.steps,
+            "resumed_from": run.resumed_from,
+            "lighter": dict(run.lighter) if run.lighter is not None else None,
+            "losses": [[step, round(loss, 5)] for step, loss in run.losses],
+            "seconds": {phase: round(seconds, 1) for phase, seconds in run.seconds.items()},
+            "choice": choice.to_json() if choice else None,
+            "prediction": None if self._backend.sandbox else run.facts.get("prediction"),
+        }
+
+    @staticmethod
+    def _forget_others(folder: Path) -> None:
+        """The chosen one goes into the store; the others would only take room."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _file(self, outcome: Outcome) -> Path:
+        """The stored LoRA as a file of its own, to be published from."""
+        sha256 = outcome.record.outputs["lora"]
+        path = self._work / "trained" / f"{sha256[:16]}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or sha256_hex(path.read_bytes()) != sha256:
+            part = path.with_suffix(".part")
+            part.write_bytes(self._engine.store.get(sha256))
+            part.replace(path)
+        return path
+
+
+def _with_weight(path: Path, choice: Choice | None, target: Path) -> Path:
+    """The file with the chosen weight in its metadata, where `make-profile --lora` finds it."""
+    if choice is None:
+        return path
+    from train_lora.lora_metadata import rewrite_metadata
+
+    rewrite_metadata(path, target, add={"ss_chosen_weight": f"{choice.weight:g}"}, keep_personal=True)
+    return target
+
+
+def as_named(path: Path, name: str, work: Path) -> LoraArtifact:
+    """The LoRA as a file of the name it will be published by.
+
+    Args:
+        path: The stored file.
+        name: Its name in prompts.
+        work: The run's work folder. It keeps every file that was published: deleting the run finds the copies
+            by them.
+    """
+    named = work / "lora" / f"{name}.safetensors"
+    named.parent.mkdir(parents=True, exist_ok=True)
+    part = named.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    try:
+        part.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, part)
+    part.replace(named)
+    return read_artifact(named)
