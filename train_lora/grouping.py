@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import fmean, median
 
 from faces import Embedding, distance
@@ -70,6 +71,30 @@ def find_person(embeddings: Sequence[Embedding], limits: PhotoLimits) -> Identit
     second = _largest_group(embeddings, others, limits.same_person)
     unclear = bool(second) and 2 * len(second) >= len(person)
     return Identity(tuple(person), tuple(others), tuple(second) if unclear else ())
+
+
+def find_doubtful(
+    embeddings: Sequence[Embedding], person: Sequence[int], limits: PhotoLimits
+) -> tuple[int, ...]:
+    """Photos of the person that may be of a look-alike: clearly less like the others than these like each
+    other.
+
+    The boundary between persons is one for all faces, and relatives may come below it. A set's own spread says
+    more, but a side view stands apart as well: so such a photo is pointed out, not refused. Below four photos
+    there is no spread to speak of.
+    """
+    if len(person) < 4:
+        return ()
+    table = {
+        pair: distance(embeddings[pair[0]], embeddings[pair[1]]) for pair in combinations(sorted(person), 2)
+    }
+    doubtful = []
+    for index in person:
+        apart = median(far for pair, far in table.items() if index in pair)
+        usual = median(far for pair, far in table.items() if index not in pair)
+        if apart >= limits.doubtful_person and apart >= limits.doubtful_ratio * usual:
+            doubtful.append(index)
+    return tuple(doubtful)
 
 
 def _largest_group(embeddings: Sequence[Embedding], among: Sequence[int], boundary: float) -> list[int]:

@@ -62,3 +62,10 @@ class PhotoLimits:
 
     same_person: float = 0.6
     """Embedding distance below which two faces are one person (dlib's threshold)."""
+
+    doubtful_person: float = 0.5
+    """Median distance to the person's other photos from which one is accepted with a word of doubt: between
+    it and `same_person` lie side views and other years as well as brothers and sisters."""
+
+    doubtful_ratio: float = 1.4
+    """How much farther from the others than these from each other a doubtful photo is, at least."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from .decoding import Refused
 from .errors import PhotosError
-from .grouping import find_copies, find_person
+from .grouping import find_copies, find_doubtful, find_person
 from .limits import PhotoLimits
 from .photo_set import Photo, PhotoSet, PhotoVerdict, printable_name
 from .reasons import describe
@@ -163,12 +163,16 @@ def _judge_together(folder: Path, checked: list[Screened | PhotoVerdict], limits
     for group, members in enumerate((identity.person, identity.rival), start=1):
         for index in members if identity.rival else ():
             overruled[alone[index].path] = "two_people", {"group": group}
+    doubtful = {
+        alone[index].path for index in find_doubtful([i.embedding for i in alone], identity.person, limits)
+    }
     verdicts = []
     for item in checked:
         if isinstance(item, PhotoVerdict):
             verdicts.append(item)
             continue
-        code, facts = overruled.get(item.path, (item.code, dict(item.facts)))
+        mild = "ok_unlike" if item.path in doubtful else item.code
+        code, facts = overruled.get(item.path, (mild, dict(item.facts)))
         name, size = printable_name(item.path), (item.width, item.height)
         verdicts.append(_verdict(name, code, facts, item.sha256, size, item.quality.overall))
     accepted = tuple(_photo(item, limits) for item in alone if item.path not in overruled)

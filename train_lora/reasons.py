@@ -31,6 +31,10 @@ _EN = {
     "ok_mask": Words(
         "One clear face, but mouth and nose seem to be covered.", "A photo of the whole face is worth more."
     ),
+    "ok_unlike": Words(
+        "One clear face, but less like the other photos than these are like each other.",
+        "Make sure that it is the same person; if not, take it out.",
+    ),
     "empty_file": Words("The file is empty (0 bytes).", "Copy it again from the camera or phone."),
     "unreadable": Words(
         "The file cannot be opened: {why}.", "Check that you may read it and that it is not a broken link."
@@ -115,6 +119,10 @@ _KO = {
     "ok_mask": Words(
         "얼굴이 하나 또렷하게 보이지만 입과 코가 가려진 것 같습니다.",
         "얼굴 전체가 보이는 사진이 더 좋습니다.",
+    ),
+    "ok_unlike": Words(
+        "얼굴이 하나 또렷하게 보이지만 다른 사진들과 덜 닮았습니다.",
+        "같은 사람이 맞는지 확인하고, 아니면 빼세요.",
     ),
     "empty_file": Words("파일이 비어 있습니다(0바이트).", "카메라나 휴대폰에서 다시 복사하세요."),
     "unreadable": Words(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faces import Face, Quality
-from train_lora.grouping import find_copies, find_person
+from train_lora.grouping import find_copies, find_doubtful, find_person
 from train_lora.limits import PhotoLimits
 from train_lora.screening import Screened
 
@@ -20,7 +20,9 @@ FACE = Face(
 
 def screened(name: str, *, picture_hash: int, sha256: str | None = None, sharpness: float = 40.0) -> Screened:
     quality = Quality(sharpness, 0.55, 0.2, 0.0, 400.0, 0.0, 0.0)
-    return Screened(Path(name), sha256 or name, 10, 10, 0, FACE, (0.0,), quality, picture_hash, (10, 10), "ok", {})
+    return Screened(
+        Path(name), sha256 or name, 10, 10, 0, FACE, (0.0,), quality, picture_hash, (10, 10), "ok", {}
+    )
 
 
 def test_the_better_of_two_similar_pictures_stays() -> None:
@@ -97,3 +99,38 @@ def test_everybody_is_on_one_side_exactly(positions: list[float]) -> None:
     assert sorted(itertools.chain(identity.person, identity.others)) == list(range(len(positions)))
     assert set(identity.rival) <= set(identity.others)
     assert identity.person
+
+
+def around(*distances: float) -> list[tuple[float, ...]]:
+    """Embeddings each so far from a common middle, all in directions of their own."""
+    return [
+        tuple(far if axis == n else 0.0 for axis in range(len(distances))) for n, far in enumerate(distances)
+    ]
+
+
+def test_a_look_alike_in_a_small_set_is_pointed_out() -> None:
+    """Four photos 0.28 apart and one 0.53 from each: below the boundary of persons, and yet apart."""
+    embeddings = around(0.2, 0.2, 0.2, 0.2, 0.49)
+    assert find_person(embeddings, LIMITS).others == ()
+    assert find_doubtful(embeddings, range(5), LIMITS) == (4,)
+
+
+def test_a_varied_set_has_no_look_alike() -> None:
+    """All about 0.5 apart: other years, other sides."""
+    embeddings = around(0.36, 0.36, 0.36, 0.36, 0.38)
+    assert find_doubtful(embeddings, range(5), LIMITS) == ()
+
+
+def test_a_tight_set_may_have_one_that_is_merely_less_alike() -> None:
+    assert find_doubtful(around(0.1, 0.1, 0.1, 0.1, 0.4), range(5), LIMITS) == ()
+
+
+def test_three_photos_say_nothing_about_each_other() -> None:
+    assert find_doubtful(around(0.2, 0.2, 0.49), range(3), LIMITS) == ()
+
+
+def test_a_stranger_is_refused_and_not_only_pointed_out() -> None:
+    embeddings = around(0.2, 0.2, 0.2, 0.2, 0.62)
+    identity = find_person(embeddings, LIMITS)
+    assert identity.others == (4,)
+    assert find_doubtful(embeddings, identity.person, LIMITS) == ()

@@ -292,3 +292,41 @@ def test_large_photos_are_measured_in_the_picture_that_open_gives(
     assert (photo.width, photo.height) == (4096, 4096)
     assert photo.open().size == (3072, 3072)
     assert 600 < photo.face.height < 800
+
+
+def test_a_doubtful_photo_is_used_with_a_word(photo_set: PhotoSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train_lora.photos.find_doubtful", lambda _embeddings, person, _limits: person[1:2])
+    again = load_photos(photo_set.folder)
+    assert [verdict.code for verdict in again.photos] == ["ok", "ok_unlike", "ok", "ok"]
+    assert again.accepted == photo_set.accepted
+    assert "same person" in again.photos[1].advice
+
+
+def test_covered_faces_are_used_with_a_word(tmp_path: Path, portrait: Image.Image) -> None:
+    face = screen(saved(portrait, tmp_path, "bare.jpg"), LIMITS).face
+    (left, right), span = face.landmarks[:2], face.span
+    pixels = np.asarray(portrait).copy()
+    for x, y in (left, right):
+        cv2.ellipse(
+            pixels, (int(x), int(y)), (int(0.42 * span), int(0.3 * span)), 0, 0, 360, (15, 15, 18), -1
+        )
+    found = screen(saved(Image.fromarray(pixels), tmp_path, "glasses.jpg"), LIMITS)
+    assert found.code == "ok_dark_glasses"
+    x, y = (int(value) for value in face.eye_center)
+    pixels = np.asarray(portrait).copy()
+    pixels[int(y + 0.35 * span) : int(y + 1.5 * span), int(x - span) : int(x + span)] = (110, 170, 210)
+    assert screen(saved(Image.fromarray(pixels), tmp_path, "mask.jpg"), LIMITS).code == "ok_mask"
+
+
+def test_every_measured_photo_has_a_score(photo_set: PhotoSet) -> None:
+    for verdict, photo in zip(photo_set.photos, photo_set.accepted, strict=True):
+        assert verdict.quality == round(photo.quality.overall, 3)
+        assert 0.5 < photo.quality.overall <= 1.0
+
+
+def test_what_was_not_measured_has_no_score(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("notes")
+    with pytest.raises(PhotosError) as caught:
+        load_photos(tmp_path)
+    assert caught.value.photos is not None
+    assert caught.value.photos.photos[0].quality is None
