@@ -132,7 +132,7 @@ def test_the_side_answers_after_a_greeting_and_refusals_say_what_to_do(link: Cal
     greeting = b"Welcome to gpu!\n{not json}\n"
     answers: list[Exception | bytes] = [
         greeting + f"\n{MARK}{json.dumps({'gone': True})}\n".encode(),
-        f"{MARK}{json.dumps({'error': 'ENOSPC', 'text': 'x'})}\n".encode(),
+        f"\n{MARK}{json.dumps({'error': 'ENOSPC', 'text': 'x'})}\n".encode(),
         b"Segmentation fault\n",
     ]
     one = link(Host([], answers))

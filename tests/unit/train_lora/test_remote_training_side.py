@@ -221,7 +221,8 @@ def test_only_old_trainings_that_do_not_run_are_swept(supervised: Path) -> None:
 def test_a_full_disk_is_told_by_its_name(job: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(remote_side, "_ACTIONS", {"claim": lambda: (_ for _ in ()).throw(OSError(28, "full"))})
-        out = io.StringIO()
+        out = io.TextIOWrapper(io.BytesIO())
         patch.setattr(sys, "stdout", out)
         assert remote_side.main(["", '{"do": "claim"}']) == 0
-    assert json.loads(out.getvalue().strip().removeprefix(remote_side.MARK))["error"] == "ENOSPC"
+    out.seek(0)
+    assert json.loads(out.read().strip().removeprefix(remote_side.MARK))["error"] == "ENOSPC"

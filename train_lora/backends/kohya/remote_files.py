@@ -7,21 +7,18 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..._files import sha256_file
 from ...dataset import Dataset
 from ...errors import ArtifactError, TrainError
 from .remote_link import Link
 
-if TYPE_CHECKING:
-    from paramiko import SFTPClient
-
 _BUNDLE_BYTES = 4 * 1024 * 1024
 """Of a tar sent at once; what a broken connection costs at most."""
 _UPLOAD_S = 600.0
 """For one of them: 7 kB/s."""
-_BLOCK_BYTES = 1024 * 1024
+_PIECE_BYTES = 8 * 1024 * 1024
+"""Of a file brought here at once; what a broken connection costs at most."""
 _LEFT_OUT = (".npz", ".part")
 """Latents that a local training cached beside the pictures; half-written files."""
 
@@ -101,18 +98,30 @@ def _tar(top: Path, names: Sequence[str]) -> bytes:
 
 
 def download(
-    link: Link, source: str, target: Path, *, sha256: str, size: int, parts: Path, beat: Callable[[], None]
+    link: Link,
+    python: str,
+    source: str,
+    target: Path,
+    *,
+    sha256: str,
+    size: int,
+    parts: Path,
+    beat: Callable[[], None],
 ) -> None:
     """Bring a file here: what an earlier call left of it is gone on with, and it appears only when whole.
 
+    In pieces and not by SFTP: paramiko reads 32 KiB a round trip, or from a thread that dies with a traceback
+    when the connection breaks (sftp_file.py@5.1.0, _prefetch_thread).
+
     Args:
         link: The host.
+        python: Its interpreter.
         source: Path there.
         target: Path here.
         sha256: What it has to be.
         size: Bytes it has to have.
         parts: Folder here, on the same disk, for files on their way. Kept from call to call.
-        beat: Called between the blocks.
+        beat: Called between the pieces.
 
     Raises:
         ArtifactError: What arrived twice is not what lies on the host.
@@ -122,7 +131,7 @@ def download(
     for _attempt in range(2):
         try:
             parts.mkdir(mode=0o700, parents=True, exist_ok=True)
-            link.sftp(lambda sftp: _copy(sftp, source, part, size, beat))
+            _fill(link, python, source, part, size, beat)
             if sha256_file(part) == sha256:
                 part.replace(target)
                 return
@@ -139,16 +148,15 @@ def download(
     )
 
 
-def _copy(sftp: SFTPClient, source: str, part: Path, size: int, beat: Callable[[], None]) -> None:
-    done = part.stat().st_size if part.exists() else 0
-    if done > size:
-        part.unlink()
-        done = 0
-    with sftp.open(source, "rb") as remote, part.open("ab") as local:
-        remote.seek(done)
-        remote.prefetch(size)
-        while block := remote.read(_BLOCK_BYTES):
-            local.write(block)
+def _fill(link: Link, python: str, source: str, part: Path, size: int, beat: Callable[[], None]) -> None:
+    with part.open("ab") as local:
+        if local.tell() > size:
+            local.truncate(0)
+        while (done := local.tell()) < size:
+            data = link.piece(python, source, done, min(_PIECE_BYTES, size - done))
+            if not data:
+                break  # it became shorter there: the hash will tell
+            local.write(data)
             beat()
         local.flush()
         os.fsync(local.fileno())

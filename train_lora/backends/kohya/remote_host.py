@@ -185,7 +185,16 @@ class SshHost:
     def fetch(self, rel: str, dst: Path) -> None:
         sha256, size = self._link.side(self._python, "mark", path=self._at(rel), timeout_s=600)["mark"]
         self._note(f"fetching {Path(rel).name}, {size / 1e6:.0f} MB")
-        download(self._link, self._at(rel), dst, sha256=sha256, size=size, parts=self.parts, beat=self._beat)
+        download(
+            self._link,
+            self._python,
+            self._at(rel),
+            dst,
+            sha256=sha256,
+            size=size,
+            parts=self.parts,
+            beat=self._beat,
+        )
 
     def remove(self, rel: str) -> None:
         self._at(rel)

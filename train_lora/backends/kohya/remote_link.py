@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SIDE = Path(remote_side.__file__)
+_PIECE_S = 600.0
 LOST = "connection lost, the training goes on; trying again"
 LOST_BEFORE = "connection lost; trying again"
 FOUND = "connected again"
@@ -144,14 +145,29 @@ class Link:
         Raises:
             HostRefused: It could not; TrainError: It did not even answer.
         """
-        argv = [python, "-I", "-c", _one_line(_SIDE.read_text("utf-8")), json.dumps({"do": do, **request})]
+        return self._ask(python, {"do": do, **request}, stdin, timeout_s)[0]
+
+    def piece(self, python: str, path: str, offset: int, length: int) -> bytes:
+        """A part of a file there; shorter where the file ends.
+
+        Raises:
+            HostRefused: It cannot be read.
+        """
+        request = {"do": "piece", "path": path, "offset": offset, "length": length}
+        return self._ask(python, request, None, _PIECE_S)[1]
+
+    def _ask(
+        self, python: str, request: dict[str, Any], stdin: bytes | None, timeout_s: float | None
+    ) -> tuple[dict[str, Any], bytes]:
+        argv = [python, "-I", "-c", _one_line(_SIDE.read_text("utf-8")), json.dumps(request)]
         done = self.run(argv, stdin=stdin, timeout_s=timeout_s)
-        for line in done.stdout.decode("utf-8", "replace").splitlines():
-            if line.startswith(MARK):
-                answer: dict[str, Any] = json.loads(line[len(MARK) :])
-                if "error" in answer:
-                    raise HostRefused(self.where, do, str(answer["error"]), str(answer["text"]))
-                return answer
+        _, found, said = done.stdout.partition(b"\n" + MARK.encode())
+        line, _, rest = said.partition(b"\n")
+        if found:
+            answer: dict[str, Any] = json.loads(line)
+            if "error" in answer:
+                raise HostRefused(self.where, request["do"], str(answer["error"]), str(answer["text"]))
+            return answer, rest
         raise TrainError(
             f"{python} on {self.where} ended with code {done.returncode} instead of an answer: "
             f"{_tail(done.stderr)}",
@@ -164,7 +180,8 @@ class Link:
         Raises:
             TrainError: It does not run, or gives no answer.
         """
-        argv = [python, "-I", "-c", _one_line(PROBE.read_text("utf-8")), json.dumps(dict(request))]
+        # Without -I: what the trainer will find by its environment, the probe has to find too.
+        argv = [python, "-c", _one_line(PROBE.read_text("utf-8")), json.dumps(dict(request))]
         done = self.run(argv)
         lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
         try:
@@ -258,7 +275,8 @@ def _one_line(program: str) -> str:
     """A program for `python -c` that every login shell passes on: some end a quoted word at a line's end."""
     packed = base64.b64encode(zlib.compress(program.encode(), 9)).decode()
     names = '{"__name__": "__main__", "__file__": "/nowhere/sent.py"}'
-    return f'import base64, zlib; exec(zlib.decompress(base64.b64decode("{packed}")), {names})'
+    safe = "import sys; sys.path[:] = filter(None, sys.path)"  # "" is the home folder, with anything in it
+    return f'{safe}; import base64, zlib; exec(zlib.decompress(base64.b64decode("{packed}")), {names})'
 
 
 def _tail(output: bytes) -> str:

@@ -36,6 +36,7 @@ PREFIX = "job-"
 """Of the job folders' names: nothing else in the jobs folder is ever removed."""
 GONE_S = 45.0
 """A client that has not been heard of for so long is gone. Clients note themselves every 5 s."""
+_RAW = "raw"
 _AT_WORK = ("starting", "running")
 START_S = 20.0
 """How long the supervisor may take to write its first status: a host may load Python from a network disk."""
@@ -121,6 +122,13 @@ def hashes(folder: str) -> dict[str, Any]:
 def mark(path: str) -> dict[str, Any]:
     """SHA-256 and size of a file."""
     return {"mark": _mark(Path(path))}
+
+
+def piece(path: str, offset: int, length: int) -> dict[str, Any]:
+    """A part of a file; the bytes follow the answer's line."""
+    with Path(path).open("rb") as stream:
+        stream.seek(offset)
+        return {_RAW: stream.read(length)}
 
 
 def _mark(path: Path) -> list[Any]:
@@ -305,22 +313,24 @@ def sweep(jobs: str, days: float) -> dict[str, Any]:
 
 _ACTIONS = {
     action.__name__: action
-    for action in (claim, leave, hashes, mark, unpack, put, remove, start, cancel, alive, wipe, sweep)
+    for action in (claim, leave, hashes, mark, piece, unpack, put, remove, start, cancel, alive, wipe, sweep)
 }
 
 
 def main(argv: list[str]) -> int:
     """Do what the request says and print the answer."""
     request = json.loads(argv[1])
-    os.umask(0o077)
     try:
         answer = _ACTIONS[request.pop("do")](**request)
     except (OSError, ValueError, tarfile.TarError) as error:
         code = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
         answer = {"error": code or type(error).__name__, "text": str(error)}
-    sys.stdout.write(f"\n{MARK}{json.dumps(answer)}\n")
+    raw = answer.pop(_RAW, b"")
+    sys.stdout.buffer.write(f"\n{MARK}{json.dumps(answer)}\n".encode() + raw)
+    sys.stdout.flush()
     return 0
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     sys.exit(main(sys.argv))
