@@ -79,9 +79,9 @@ def find_doubtful(
     """Photos of the person that may be of a look-alike: clearly less like the others than these like each
     other.
 
-    The boundary between persons is one for all faces, and relatives may come below it. A set's own spread says
-    more, but a side view stands apart as well: so such a photo is pointed out, not refused. Below four photos
-    there is no spread to speak of.
+    The boundary between persons is one for all faces, and relatives may come below it. A set's own spread
+    says more, but a side view stands apart as well: so such a photo is pointed out, not refused. Below four
+    photos there is no spread to speak of.
     """
     if len(person) < 4:
         return ()

@@ -151,6 +151,7 @@ def test_the_dataset() -> None:
         "min_bucket_reso": 448,
         "max_bucket_reso": 576,
         "bucket_reso_steps": 64,
+        "bucket_no_upscale": True,
     }
     assert subset["image_dir"] == "/photos"
     assert subset["class_tokens"] == "ohwx person"

@@ -161,6 +161,9 @@ def dataset_config(recipe: TrainRecipe, layout: DatasetLayout, dataset_dir: str)
                 "min_bucket_reso": min(sides),
                 "max_bucket_reso": max(sides),
                 "bucket_reso_steps": BUCKET_STEP,
+                # Else a picture that was made small, to enlarge no photo too much, is enlarged after all
+                # (BucketManager.select_bucket, train_util.py@v0.10.1).
+                "bucket_no_upscale": True,
                 "subsets": subsets,
             }
         ]
