@@ -28,7 +28,7 @@ from sdwebui_client.units.ip_adapter import (
 from .presets import IpAdapterUse, Preset
 
 if TYPE_CHECKING:
-    from train_lora import PhotoSet
+    from train_lora import Photo, PhotoSet
 
 FACE = "face-"
 """Beginning of the names of the crops among a stage's pictures."""
@@ -243,7 +243,7 @@ def face_crops(photos: PhotoSet, preset: Preset) -> dict[str, EncodedImage]:
 
     from faces import crop_upright
 
-    best = sorted(photos.accepted, key=lambda photo: (-round(photo.quality.overall, 6), photo.sha256))
+    best = sorted(photos.accepted, key=lambda photo: (-round(_fitness(photo), 6), photo.sha256))
     return {
         name: EncodedImage.from_pil(
             Image.fromarray(
@@ -254,3 +254,14 @@ def face_crops(photos: PhotoSet, preset: Preset) -> dict[str, EncodedImage]:
         )
         for name, photo in zip(face_names(preset), best, strict=False)
     }
+
+
+def _fitness(photo: Photo) -> float:
+    """How good a photo is to be shown: its quality less the share of the crop that it does not hold."""
+    scale = photo.face.span / _SPAN_PX
+    left, top = (at - eye * scale for at, eye in zip(photo.face.eye_center, _EYES_AT, strict=True))
+    side = CROP_PX * scale
+    reduced = min(1.0, photo.limits.working_px / max(photo.width, photo.height))
+    wide = min(left + side, photo.width * reduced) - max(left, 0.0)
+    high = min(top + side, photo.height * reduced) - max(top, 0.0)
+    return photo.quality.overall - (1.0 - max(wide, 0.0) * max(high, 0.0) / side**2)

@@ -222,5 +222,6 @@ class Shooter:
 
 def _score_params() -> dict[str, Any]:
     """What a score hangs on beside the pictures. The usual detector is not named: earlier keys stay."""
+    params: dict[str, Any] = {"boundary": BOUNDARY}
     detector = detector_identity()
-    return {"boundary": BOUNDARY} if detector == "centerface" else {"boundary": BOUNDARY, "detector": detector}
+    return params if detector == "centerface" else {**params, "detector": detector}

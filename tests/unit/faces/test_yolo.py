@@ -1,7 +1,7 @@
 """Faces by the user's own YOLO weights: whose box, whose points, and what is refused.
 
-The stand-in for ultralytics behaves as 8.4.190 did with an untrained yolov8n: `YOLO(path)` raises KeyError for
-a file that is no archive, `predict` answers a list with one result whose boxes hold tensors.
+The stand-in for ultralytics behaves as 8.4.190 did with an untrained yolov8n: `YOLO(path)` raises KeyError
+for a file that is no archive, `predict` answers a list with one result whose boxes hold tensors.
 """
 
 from __future__ import annotations
