@@ -138,7 +138,12 @@ class ReportView:
 
 def render_report(view: ReportView) -> str:
     """The page as HTML text. All texts are escaped."""
-    html: str = _environment().get_template("report.html").render(view=view)
+    return render_page("report.html", view)
+
+
+def render_page(template: str, view: object) -> str:
+    """A page of `templates/` as HTML text, every text in the view escaped."""
+    html: str = _environment().get_template(template).render(view=view)
     return html
 
 

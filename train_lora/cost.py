@@ -19,6 +19,8 @@ from ._time_spans import Bounds, around, duration, plus, span, times
 from .calibration import Calibration
 from .recipe import TrainRecipe
 
+__all__ = ["Generations", "Part", "Prediction", "duration", "predict", "span"]
+
 _LOAD_S: Mapping[bool, Bounds] = {False: (10.0, 25.0, 120.0), True: (8.0, 20.0, 90.0)}
 """By whether there is a GPU. CPU: about 20 s measured."""
 _SDXL_LOAD = 3.0
