@@ -263,6 +263,15 @@ def test_adafactor_keeps_our_rates() -> None:
     assert "optimizer_args" not in train_toml(build())
 
 
+def test_prodigy_finds_its_own_rate() -> None:
+    """sd-scripts warns of any other, and uses the first of two for both."""
+    config = train_toml(build(optimizer_type="Prodigy", text_encoder_lr=0.0))
+    assert (config["learning_rate"], config["unet_lr"]) == (1.0, 1.0)
+    assert config["network_train_unet_only"] is True
+    assert "text_encoder_lr" not in config
+    assert train_toml(build(optimizer_type="Prodigy"))["text_encoder_lr"] == 1.0
+
+
 def test_words_and_paths() -> None:
     assert class_word("ohwx woman") == "woman"
     assert class_word("sks") == "person"

@@ -61,9 +61,13 @@ def _network(recipe: TrainRecipe) -> dict[str, Any]:
 
 
 def _learning(recipe: TrainRecipe) -> dict[str, Any]:
+    unet, text = float(recipe.unet_lr), float(recipe.text_encoder_lr)
+    if recipe.optimizer_type == "Prodigy":
+        # It multiplies the rate it finds by these, and takes one for all (get_optimizer, train_util.py).
+        unet, text = float(unet > 0), float(text > 0)
     config: dict[str, Any] = {
         # What has no rate of its own; its default, 2e-6, learns next to nothing.
-        "learning_rate": float(recipe.unet_lr or recipe.text_encoder_lr),
+        "learning_rate": unet or text,
         "optimizer_type": recipe.optimizer_type,
         "lr_scheduler": recipe.lr_scheduler,
         # An int: a float would be read as a share of all steps.
@@ -72,10 +76,10 @@ def _learning(recipe: TrainRecipe) -> dict[str, Any]:
         "max_grad_norm": 0.0 if recipe.optimizer_type == "Adafactor" else 1.0,
         "prior_loss_weight": 1.0,
     }
-    if recipe.unet_lr:
-        config["unet_lr"] = float(recipe.unet_lr)
-    if recipe.text_encoder_lr:
-        config["text_encoder_lr"] = float(recipe.text_encoder_lr)
+    if unet:
+        config["unet_lr"] = unet
+    if text:
+        config["text_encoder_lr"] = text
     if recipe.optimizer_type in _OPTIMIZER_ARGS:
         config["optimizer_args"] = list(_OPTIMIZER_ARGS[recipe.optimizer_type])
     if recipe.min_snr_gamma is not None:
