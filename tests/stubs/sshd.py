@@ -19,9 +19,9 @@ _STARTS_WITHIN_S = 15.0
 _CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
-HostKey {folder}/host_key
+HostKey "{folder}/host_key"
 PidFile none
-AuthorizedKeysFile {folder}/authorized_keys
+AuthorizedKeysFile "{folder}/authorized_keys"
 StrictModes no
 UsePAM no
 PasswordAuthentication no
