@@ -203,6 +203,8 @@ class _Training:
             if earlier.succeeded or self._has_all():
                 return replace(earlier, complete=True)
             self._look()  # it may have saved something since
+            spoiled = earlier.parser.nan_step
+            self._states = [s for s in self._states if spoiled is None or int(s["step"]) < spoiled]
         self._start()
         return self._follow()
 

@@ -31,6 +31,8 @@ class Ended:
     @property
     def succeeded(self) -> bool:
         """Exit code 0 and "model saved.": each alone was seen without a LoRA."""
+        if self.parser.nan_step is not None:
+            return False  # it saves what it has become all the same
         return self.complete or (self.exit_code == 0 and self.parser.saved)
 
 
@@ -50,7 +52,10 @@ def follow(host: JobHost, steps: int, reporter: Reporter, cancel: Cancel | None)
         if stopped is not None:
             host.cancel()
         status = host.status()  # before the logs: what was written before the end is then read
-        for name, feed in (("stdout.log", parser.feed_stdout), ("stderr.log", parser.feed_stderr)):
+        feeds = [("stdout.log", parser.feed_stdout), ("stderr.log", parser.feed_stderr)]
+        if parser.phase == "training":
+            feeds.reverse()  # the bar first: what is saved then comes after the step it was saved at
+        for name, feed in feeds:
             data = host.read_log(name, read[name])
             read[name] += len(data)
             reporter.take(feed(data))
@@ -58,6 +63,8 @@ def follow(host: JobHost, steps: int, reporter: Reporter, cancel: Cancel | None)
             break
         time.sleep(host.poll_s)
     reporter.take(parser.close())
+    if parser.nan_step is not None:
+        stopped = stopped or "nan"
     return Ended(parser, status.get("exit_code"), stopped or status.get("reason"))
 
 
