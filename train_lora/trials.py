@@ -40,8 +40,9 @@ class Ledger:
                 f"{self._path} cannot be read ({error}): it names LoRAs that are to be removed from a WebUI.",
                 "Remove those that begin with tmp- there, then delete the file.",
             ) from error
-        entries = record.get("loras") if isinstance(record, dict) else None
-        if record.get("schema") != _SCHEMA or not isinstance(entries, dict):
+        known = isinstance(record, dict) and record.get("schema") == _SCHEMA
+        entries = record.get("loras") if known else None
+        if not isinstance(entries, dict):
             raise PublishError(f"{self._path} is of another version, or another file.", "Delete it.")
         return {str(name): str(sha256) for name, sha256 in entries.items()}
 
