@@ -83,8 +83,8 @@ class TrainSettings(BaseModel):
     text_encoder_lr: Annotated[float, Field(ge=0.0, le=0.1)] = 5.0e-5
     """Learning rate of the text encoder, 0–0.1. 0 = not trained (recommended for SDXL)."""
     optimizer_type: Literal["AdamW", "AdamW8bit", "Adafactor", "Prodigy", "Lion"] = "AdamW"
-    """AdamW8bit needs less memory and the package bitsandbytes; Prodigy (package prodigyopt) finds its learning
-    rate itself: the two above then only say what is trained; Lion needs the package lion-pytorch."""
+    """AdamW8bit needs less memory and the package bitsandbytes; Prodigy (package prodigyopt) finds its
+    learning rate itself: the two above then only say what is trained; Lion needs the package lion-pytorch."""
     lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts"] = (
         "constant"
     )

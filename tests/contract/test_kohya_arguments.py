@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.recorded import argument_tables
 from train_lora.backends.kohya.command import DatasetLayout, KohyaPaths, Resume, TrainCommand, build_command
 from train_lora.backends.kohya.precision import choose_precision, problems
+from train_lora.crops import bucket_sizes
 from train_lora.recipe import TrainRecipe, make_recipe
 from train_lora.training_settings import TrainSettings
 
@@ -249,7 +250,8 @@ def test_every_setting_reaches_the_trainer(field: str) -> None:
     files = []
     for one in (base, {**base, **change}):
         recipe = make_recipe(**one)
-        files.append(dict(build_command(recipe, LAYOUT, PATHS, precision="bf16", device="cuda").files))
+        layout = DatasetLayout(12, 0, frozenset({(recipe.resolution, recipe.resolution)}), photos=10)
+        files.append(dict(build_command(recipe, layout, PATHS, precision="bf16", device="cuda").files))
     assert files[0] != files[1], f"{field} changes nothing"
 
 
@@ -274,6 +276,26 @@ def test_the_rebuilt_parser_takes_the_command(script: str) -> None:
     assert parsed["initial_step"] == "200"
     assert parsed["console_log_simple"] is True
     assert parsed["pretrained_model_name_or_path"] == "/m/base.safetensors"
+
+
+@pytest.mark.parametrize("resolution", [64, 128, 512, 768, 1024])
+def test_our_crops_are_kept_as_they_are(resolution: int) -> None:
+    """Every size the dataset is cut to is one the trainer has a bucket for, with the bounds we give it."""
+    sizes = bucket_sizes(resolution)
+    layout = DatasetLayout(len(sizes), 0, frozenset(sizes))
+    recipe = make_recipe(name="a", resolution=resolution)
+    (dataset,) = toml.loads(
+        build_command(recipe, layout, PATHS, precision="no", device="cpu").files["dataset.toml"]
+    )["datasets"]
+    low, high = dataset["min_bucket_reso"], dataset["max_bucket_reso"]
+    # As make_bucket_resolutions (library/model_util.py@v0.10.1) makes them.
+    buckets = {(resolution, resolution)}
+    for width in range(low, high + 1, 64):
+        height = min(high, resolution * resolution // width // 64 * 64)
+        if height >= low:
+            buckets |= {(width, height), (height, width)}
+    assert set(sizes) <= buckets
+    assert low <= resolution <= high
 
 
 def test_the_tables_are_those_of_the_pinned_version() -> None:

@@ -7,6 +7,7 @@ import pytest
 import toml
 
 from train_lora.backends.kohya.command import DatasetLayout, KohyaPaths, Resume, TrainCommand, build_command
+from train_lora.backends.kohya.layout import is_bucket
 from train_lora.backends.kohya.precision import choose_precision, problems
 from train_lora.backends.kohya.train_config import class_word, join_path, to_toml
 from train_lora.errors import RecipeError
@@ -192,6 +193,33 @@ def test_sizes_the_trainer_would_crop_are_refused() -> None:
         build(DatasetLayout(10, 0, frozenset({(500, 512)})))
     with pytest.raises(RecipeError, match="none"):
         build(DatasetLayout(10, 0, frozenset()))
+    with pytest.raises(RecipeError, match="at resolution 768"):
+        build(resolution=768)
+    with pytest.raises(RecipeError, match="at resolution 768"):
+        build(DatasetLayout(10, 0, SQUARE, resolution=512), resolution=768)
+
+
+def test_the_lighter_second_try_shrinks_what_is_there() -> None:
+    layout = DatasetLayout(12, 0, frozenset({(512, 512), (448, 576)}), resolution=512)
+    dataset = dataset_toml(build(layout, resolution=384))
+    assert (dataset["resolution"], dataset["min_bucket_reso"], dataset["max_bucket_reso"]) == (384, 320, 448)
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution", "kept"),
+    [
+        ((512, 512), 512, True),
+        ((448, 576), 512, True),
+        ((576, 448), 512, True),
+        ((192, 64), 128, True),
+        ((448, 512), 512, False),
+        ((512, 768), 512, False),
+        ((0, 512), 512, False),
+        ((448, 584), 512, False),
+    ],
+)
+def test_sizes_the_trainer_keeps(size: tuple[int, int], resolution: int, kept: bool) -> None:
+    assert is_bucket(size, resolution) is kept
 
 
 def test_no_pictures() -> None:
@@ -206,7 +234,7 @@ def test_layout_of_a_dataset() -> None:
         SimpleNamespace(source_sha256="b", width=512, height=512),
     ]
     dataset: Any = SimpleNamespace(size=512, items=items, regularisation=("r.png",))
-    assert DatasetLayout.of(dataset) == DatasetLayout(3, 1, frozenset({(512, 512), (448, 576)}), photos=2)
+    assert DatasetLayout.of(dataset) == DatasetLayout(3, 1, frozenset({(512, 512), (448, 576)}), 2, 512)
 
 
 def test_environment() -> None:

@@ -30,19 +30,18 @@ class DatasetLayout:
     """(width, height) of the training pictures, px."""
     photos: int | None = None
     """Photos the pictures were cut from: the recipe's steps go by these. None = as many as pictures."""
+    resolution: int | None = None
+    """What they were cut for, px. None = the recipe's. With a smaller recipe they are shrunk."""
 
     @classmethod
     def of(cls, dataset: Dataset) -> DatasetLayout:
         """The layout of a dataset on this machine."""
-        square = dataset.size
         return cls(
             images=len(dataset.items),
-            regularisation=len(getattr(dataset, "regularisation", ())),
-            sizes=frozenset(
-                (getattr(item, "width", 0) or square, getattr(item, "height", 0) or square)
-                for item in dataset.items
-            ),
+            regularisation=len(dataset.regularisation),
+            sizes=frozenset((item.width, item.height) for item in dataset.items),
             photos=len({item.source_sha256 for item in dataset.items}),
+            resolution=dataset.size,
         )
 
     def steps(self, recipe: TrainRecipe) -> int:
@@ -66,16 +65,39 @@ class DatasetLayout:
         pictures = batches * recipe.batch_size / (2 if self.regularisation else 1)
         return max(1, math.ceil(pictures / self.images))
 
-    def check_sizes(self) -> None:
-        """Refuse sizes the trainer would crop without a word.
+    def bucket_bounds(self, recipe: TrainRecipe) -> tuple[int, int]:
+        """Shortest and longest side of the sizes to train at, px.
 
         Raises:
-            RecipeError: A side is no multiple of 64.
+            RecipeError: A picture would be enlarged, or cropped without a word.
         """
-        odd = sorted(size for size in self.sizes if size[0] % BUCKET_STEP or size[1] % BUCKET_STEP)
-        if odd or not self.sizes:
-            shown = ", ".join(f"{width}x{height}" for width, height in odd[:3]) or "none"
+        made_for = self.resolution or recipe.resolution
+        odd = sorted(size for size in self.sizes if not is_bucket(size, made_for))
+        if odd or not self.sizes or made_for < recipe.resolution:
+            shown = ", ".join(f"{width}x{height}" for width, height in odd[:3] or sorted(self.sizes)[:3])
             raise RecipeError(
-                f"Training pictures have sides that are no multiples of {BUCKET_STEP} px ({shown}).",
-                "Build the dataset again.",
+                f"The training pictures ({shown or 'none'}) are not of the sizes sd-scripts trains at "
+                f"resolution {recipe.resolution}.",
+                "Build the dataset again, at this resolution.",
             )
+        sides = [side * recipe.resolution // made_for for size in self.sizes for side in size]
+        shortest = max(BUCKET_STEP, min(sides) // BUCKET_STEP * BUCKET_STEP)
+        longest = -(-max(sides) // BUCKET_STEP) * BUCKET_STEP
+        return min(shortest, recipe.resolution), max(longest, recipe.resolution)
+
+
+def is_bucket(size: tuple[int, int], resolution: int) -> bool:
+    """Whether sd-scripts sorts a picture of this size into a bucket as it is.
+
+    (make_bucket_resolutions, library/model_util.py@v0.10.1: each width in steps of 64 with the largest height
+    that keeps the area, both ways round.)
+    """
+    width, height = size
+    area = resolution * resolution
+
+    def other(side: int) -> int:
+        return area // side // BUCKET_STEP * BUCKET_STEP
+
+    if min(size) < BUCKET_STEP or width % BUCKET_STEP or height % BUCKET_STEP:
+        return False
+    return height == other(width) or width == other(height)

@@ -128,8 +128,7 @@ def dataset_config(recipe: TrainRecipe, layout: DatasetLayout, dataset_dir: str)
     Raises:
         RecipeError: No pictures, or sizes the trainer would crop.
     """
-    layout.check_sizes()
-    sides = [side for size in layout.sizes for side in size] + [recipe.resolution]
+    shortest, longest = layout.bucket_bounds(recipe)
     shared: dict[str, Any] = {
         "caption_extension": ".txt",
         "shuffle_caption": recipe.shuffle_caption,
@@ -162,8 +161,8 @@ def dataset_config(recipe: TrainRecipe, layout: DatasetLayout, dataset_dir: str)
                 "resolution": recipe.resolution,
                 "batch_size": recipe.batch_size,
                 "enable_bucket": True,
-                "min_bucket_reso": min(sides),
-                "max_bucket_reso": max(sides),
+                "min_bucket_reso": shortest,
+                "max_bucket_reso": longest,
                 "bucket_reso_steps": BUCKET_STEP,
                 # Else a picture that was made small, to enlarge no photo too much, is enlarged after all
                 # (BucketManager.select_bucket, train_util.py@v0.10.1).
