@@ -282,28 +282,26 @@ def test_a_pid_that_was_given_again_is_not_running() -> None:
     assert not is_running(2**22 + 1, None)
 
 
-def test_a_lock_names_its_owner_and_is_freed(tmp_path: Path) -> None:
-    with training_lock(tmp_path / "new", "alice"):
-        with (
-            pytest.raises(TrainError, match=r"Process \d+ \(alice, since \d\d:\d\d\)"),
-            training_lock(tmp_path / "new", "bob"),
-        ):
-            pass
-    with training_lock(tmp_path / "new", "bob"):
+def _lock(folder: Path, what: str) -> None:
+    with training_lock(folder, what):
         pass
+
+
+def test_a_lock_names_its_owner_and_is_freed(tmp_path: Path) -> None:
+    named = pytest.raises(TrainError, match=r"Process \d+ \(alice, since \d\d:\d\d\)")
+    with training_lock(tmp_path / "new", "alice"), named:
+        _lock(tmp_path / "new", "bob")
+    _lock(tmp_path / "new", "bob")
 
 
 def test_a_damaged_lock_file_still_locks(tmp_path: Path) -> None:
     with training_lock(tmp_path, "alice"):
         (tmp_path / LOCK).write_text("no JSON")
-        with pytest.raises(TrainError, match="Another process"), training_lock(tmp_path, "bob"):
-            pass
+        with pytest.raises(TrainError, match="Another process"):
+            _lock(tmp_path, "bob")
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with (
-        pytest.raises(TrainError, match="cannot be written to"),
-        training_lock(tmp_path / "file" / "x", "alice"),
-    ):
-        pass
+    with pytest.raises(TrainError, match="cannot be written to"):
+        _lock(tmp_path / "file" / "x", "alice")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,6 @@ class KohyaTrainer:
 
     def check(self, recipe: TrainRecipe) -> list[str]:
         """Everything that can be known to be missing, each a sentence. A second or two, the first time."""
-        if os.name != "posix":
-            return ["Training with sd-scripts needs Linux or macOS here; on Windows run this inside WSL 2."]
         try:
             found = [] if self.setup.base_model is not None else [no_base_model()]
             facts = self._probed(recipe.family)
