@@ -65,7 +65,13 @@ def check_machine(folder: Path) -> list[Check]:
             )
         else:
             checks.append(Check(group, f"[{extra}]", "ok", "installed"))
-    return [*checks, _faces_check(group), *_format_checks(group), _disk_check(group, folder)]
+    return [
+        *checks,
+        _faces_check(group),
+        *_yolo_checks(group),
+        *_format_checks(group),
+        _disk_check(group, folder),
+    ]
 
 
 def _faces_check(group: str) -> Check:
@@ -79,6 +85,21 @@ def _faces_check(group: str) -> Check:
     except (FacesError, ImportError) as error:
         return Check(group, "face models", "missing", str(error), SETUP_HINT)
     return Check(group, "face models", "ok", "load, offline")
+
+
+def _yolo_checks(group: str) -> list[Check]:
+    """The user's own detector, where one is named; the face models' check has loaded it."""
+    from faces import FacesError, detector_identity
+
+    name = "face detector"
+    try:
+        identity = detector_identity()
+    except FacesError as error:
+        return [Check(group, name, "missing", error.message, error.hint)]
+    if identity == "centerface":
+        return []
+    advice = "Its file is a pickle, which can run code when it is loaded: use weights from people you trust."
+    return [Check(group, name, "note", f"SDWEBUI_FACE_YOLO ({identity})", advice)]
 
 
 def _format_checks(group: str) -> list[Check]:
@@ -122,14 +143,14 @@ def _disk_check(group: str, folder: Path) -> Check:
 
 
 def check_server(
-    url: str, caps: Capabilities, models_dir: Path | None, lora: str | None = None
+    url: str, caps: Capabilities, models_dir: Path | str | None, lora: str | None = None
 ) -> list[Check]:
     """Look at what a WebUI says about itself.
 
     Args:
         url: its address.
         caps: what it said.
-        models_dir: its models folder as this machine sees it, or None.
+        models_dir: its models folder: a path of this machine, an address as text, or None.
         lora: a LoRA it is said to have, or None.
     """
     group = f"WebUI {url}"
@@ -148,6 +169,9 @@ def check_server(
         ("ADetailer models", caps.adetailer.models if caps.adetailer else ()),
     ):
         checks.append(Check(group, name, "ok" if found else "note", _listed(found)))
+    from .doctor_identity import check_ip_adapters
+
+    checks.append(check_ip_adapters(group, caps))
     return [*checks, *_lora_checks(group, caps, models_dir, lora)]
 
 
@@ -158,7 +182,9 @@ def _listed(names: Sequence[str], shown: int = 4) -> str:
     return f"{len(names)}: {', '.join(names[:shown])}{more}"
 
 
-def _lora_checks(group: str, caps: Capabilities, models_dir: Path | None, lora: str | None) -> list[Check]:
+def _lora_checks(
+    group: str, caps: Capabilities, models_dir: Path | str | None, lora: str | None
+) -> list[Check]:
     """How the person's LoRA gets there: it is there already, or it can be published."""
     name = "the person's LoRA"
     if lora is not None:
@@ -169,12 +195,27 @@ def _lora_checks(group: str, caps: Capabilities, models_dir: Path | None, lora: 
     if models_dir is None:
         advice = "Name it with --models-dir: a path, or sftp://user@host/path. Or name a LoRA with --lora."
         checks.append(Check(group, "models folder", "note", "not named: a LoRA cannot be published", advice))
-    if isinstance(models_dir, Path) and not (models_dir / "Lora").is_dir():
+    elif isinstance(models_dir, str):
+        checks.append(_place_check(group, models_dir))
+    elif not (models_dir / "Lora").is_dir():
         detail = f"{models_dir} has no folder Lora"
         checks.append(
             Check(group, "models folder", "missing", detail, "Name the WebUI's `models` folder itself.")
         )
     return checks
+
+
+def _place_check(group: str, address: str) -> Check:
+    """Whether a models folder elsewhere is reached; nothing is written there."""
+    from train_lora.errors import TrainError
+    from train_lora.places import open_place
+
+    name = "models folder"
+    try:
+        with open_place(address) as place:
+            return Check(group, name, "ok", f"{place.url} is reached")
+    except TrainError as error:
+        return Check(group, name, "missing", error.message, error.hint)
 
 
 def check_preset(url: str, preset: Preset, caps: Capabilities, lora: str | None = None) -> list[Check]:
