@@ -305,7 +305,11 @@ def main() -> None:
         text = table(measure(options.rounds, max(2, options.portraits)))
         print(text)
         if options.write:
-            options.write.write_text(page(text, options.rounds, options.portraits), encoding="utf-8")
+            old = options.write.read_text(encoding="utf-8") if options.write.is_file() else ""
+            # What bench_training.py wrote below stays.
+            rest = "\n<!-- training" + old.partition("<!-- training")[2] if "<!-- training" in old else ""
+            new = page(text, options.rounds, options.portraits) + rest
+            options.write.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
