@@ -105,7 +105,7 @@ def decide(trials: Sequence[Trial], compared: Compared) -> Choice:
 
 def _why(won: Trial, trials: Sequence[Trial], compared: Compared) -> str:
     parts = [
-        f"step {won.step} at weight {won.weight:g}: likeness {won.likeness:.2f} against {compared.words}"
+        f"step {won.step} at weight {won.weight:g}: likeness {_told(won.likeness)} against {compared.words}"
     ]
     rivals = [trial for trial in trials if trial.step != won.step]
     if rivals:
@@ -117,6 +117,11 @@ def _why(won: Trial, trials: Sequence[Trial], compared: Compared) -> str:
     return "; ".join([*parts, *_warnings(won)])
 
 
+def _told(share: float) -> str:
+    """0.998 is not 1.00."""
+    return f"{share:.2f}" if share < 0.995 else f"{min(share, 0.999):.3f}"
+
+
 def _against(won: Trial, rival: Trial) -> str:
     return f"step {rival.step} {_compare(won, rival, longer=rival.step > won.step)}"
 
@@ -124,7 +129,7 @@ def _against(won: Trial, rival: Trial) -> str:
 def _compare(won: Trial, rival: Trial, *, longer: bool) -> str:
     """What speaks against the rival."""
     as_like = abs(rival.likeness - won.likeness) <= CLOSE
-    less = f"is less like ({rival.likeness:.2f})"
+    less = f"is less like ({_told(rival.likeness)})"
     start = "is as like" if as_like else "is more like" if rival.likeness > won.likeness else ""
     if rival.copying >= won.copying + CLEARLY:
         return f"{start} but repeats a training photo" if start else f"{less} and repeats a training photo"

@@ -46,8 +46,13 @@ class Look:
     """bool (48, 48): where `place` is neither the person nor outside the picture."""
 
 
-def look(image: Image.Image) -> Look:
-    """Look at one picture, and at its largest face."""
+def look(image: Image.Image, *, whose: bool = True) -> Look:
+    """Look at one picture, and at its largest face.
+
+    Args:
+        image: The picture.
+        whose: Also describe the face by its embedding, which takes longest.
+    """
     import numpy as np
 
     rgb = image.convert("RGB")
@@ -62,7 +67,14 @@ def look(image: Image.Image) -> Look:
         for span in FACE_SPANS
     )
     place, visible = _place(rgb, face)
-    return Look(prints, face, embed(rgb, face), tuple(picture_hash(crop) for crop in faces), place, visible)
+    return Look(
+        prints,
+        face,
+        embed(rgb, face) if whose else None,
+        tuple(picture_hash(crop) for crop in faces),
+        place,
+        visible,
+    )
 
 
 def picture_hash(pixels: Any) -> int:

@@ -64,7 +64,7 @@ class Measure:
         found = []
         for item in self.dataset.items:
             with Image.open(self.dataset.dir / item.image) as image:
-                found.append((item.image, look(image)))
+                found.append((item.image, look(image, whose=False)))
         return tuple(found)
 
 
