@@ -66,7 +66,7 @@ def reproduce(
     *,
     on_progress: Callable[[str, Progress], None] | None = None,
     cancel: CancelToken | None = None,
-    models_dir: Path | None = None,
+    models_dir: Path | str | None = None,
 ) -> ReproduceResult:
     """Make a delivered picture again, stage by stage, and compare every stage's bytes.
 
@@ -209,7 +209,7 @@ def _differences(entry: Mapping[str, Any], made: Made, server: Probed) -> tuple[
 
 
 def _with_lora(
-    server: Probed, content: Mapping[str, Any], store: Store | None, models_dir: Path | None
+    server: Probed, content: Mapping[str, Any], store: Store | None, models_dir: Path | str | None
 ) -> Probed:
     """The server with the run's LoRA: a sandbox that was started anew gets it out of the store again."""
     if content["lora"] is None:

@@ -58,15 +58,16 @@ class Connection:
         servers: at least one.
         sandbox: whether it is the stand-in started by this process.
         asked: whether somebody asked for it, as opposed to nothing being found.
-        models_dir: where a LoRA can be published, as this machine sees it; None when not known.
+        models_dir: where a LoRA can be published: a path of this machine, an address as text, or None when
+            it is not known.
         publishes_in: every folder a LoRA may come to lie in: several sandboxes have one each.
     """
 
     servers: tuple[WebUI, ...]
     sandbox: bool
     asked: bool
-    models_dir: Path | None
-    publishes_in: tuple[Path, ...] = ()
+    models_dir: Path | str | None
+    publishes_in: tuple[Path | str, ...] = ()
 
 
 def parse_address(text: str, what: str = "--webui") -> Address:
@@ -143,7 +144,7 @@ def connect(
     settings: Settings,
     *,
     sandbox_models: Path,
-    models_dir: Path | None = None,
+    models_dir: Path | str | None = None,
     verify: bool | str | None = None,
     family: str | None = None,
 ) -> Iterator[Connection]:
@@ -153,7 +154,7 @@ def connect(
         target: from `choose`.
         settings: the environment, for credentials and certificates.
         sandbox_models: the sandbox's models folder, if the sandbox is started.
-        models_dir: the models folder of a real WebUI as this machine sees it, or None.
+        models_dir: the models folder of a real WebUI: a path of this machine, an address as text, or None.
         verify: TLS verification: False, or a CA file; None means the environment's.
         family: "sd15" or "sdxl": which of its checkpoints the sandbox has loaded, if it is started.
 
@@ -187,7 +188,9 @@ def connect(
         )
         told = {w.sandbox_info().get("models_dir") for w in _answering(servers) if w.capabilities().sandbox}
         chosen = _models_dir(told, models_dir)
-        places = (chosen,) if chosen else tuple(sorted(Path(str(text)) for text in told if text))
+        places: tuple[Path | str, ...] = (
+            (chosen,) if chosen else tuple(sorted(Path(str(text)) for text in told if text))
+        )
         yield Connection(servers, False, bool(target.source), chosen, places)
 
 
@@ -208,7 +211,7 @@ def _answering(servers: Sequence[WebUI]) -> list[WebUI]:
     return answering
 
 
-def _models_dir(told: set[Any], given: Path | None) -> Path | None:
+def _models_dir(told: set[Any], given: Path | str | None) -> Path | str | None:
     """Where a LoRA is published: a sandbox that was started by hand says where its models lie."""
     if len(told) == 1 and Path(str(next(iter(told)))).is_dir():
         return Path(str(next(iter(told))))

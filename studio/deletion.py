@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from . import runs
 from .errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class LoraCopy:
+    """A file of the run in a WebUI's models folder.
+
+    Attributes:
+        place: the models folder: a path or an address.
+        rel: the file's path below its LoRA folder.
+        where: its full path or address.
+        sha256: its hash; None for half a file that a killed run left.
+    """
+
+    place: str
+    rel: str
+    where: str
+    sha256: str | None
+
+    def __str__(self) -> str:
+        return self.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +41,7 @@ class Deletion:
         files: how many files lie in it.
         size_bytes: how large they are together.
         portraits: how many delivered portraits are among them.
-        loras: published LoRA files outside the folder.
+        loras: published LoRA files outside the folder, here and on other machines.
         left: what cannot be deleted from here, each with what to do.
     """
 
@@ -29,16 +49,16 @@ class Deletion:
     files: int
     size_bytes: int
     portraits: int
-    loras: tuple[Path, ...]
+    loras: tuple[LoraCopy, ...]
     left: tuple[str, ...]
 
 
-def plan_deletion(folder: Path, models_dir: Path | None) -> Deletion:
+def plan_deletion(folder: Path, models_dir: Path | str | None) -> Deletion:
     """Find everything a run left behind.
 
     Args:
         folder: the run's folder (--out).
-        models_dir: a WebUI's models folder to look for the published LoRA in, or None.
+        models_dir: a WebUI's models folder to look for the published LoRA in: a path, an address, or None.
 
     Raises:
         BadInput: the folder is no run's.
@@ -51,7 +71,9 @@ def plan_deletion(folder: Path, models_dir: Path | None) -> Deletion:
     if record is None:
         raise BadInput(f"{folder} was not made by make-profile.", hint="Only a run's own folder is deleted.")
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    loras, left = _published(folder, record, models_dir)
+    given = str(models_dir.resolve()) if isinstance(models_dir, Path) else models_dir
+    places = list(dict.fromkeys(text for text in (*runs.models_dirs(record), given) if text))
+    loras, left = _published(folder, places)
     portraits = (
         sum(1 for path in (folder / "portraits").glob("*.png")) if (folder / "portraits").is_dir() else 0
     )
@@ -63,12 +85,17 @@ def delete(plan: Deletion) -> None:
 
     Raises:
         WorkFolderBusy: a run is working in the folder.
+        TrainError: a models folder is not reached any more; the run's folder stays.
     """
     from stages.lock import FolderLock
+    from train_lora.places import open_place
 
     with FolderLock(plan.folder / runs.WORK / "lock"):
-        for lora in plan.loras:
-            lora.unlink(missing_ok=True)
+        for text in dict.fromkeys(lora.place for lora in plan.loras):
+            with open_place(text) as place:
+                for lora in plan.loras:
+                    if lora.place == text:
+                        place.remove(lora.rel)
         # The record of whose folder it is goes last, so that an interrupted deletion can be run again.
         for entry in plan.folder.iterdir():
             if entry.name != runs.WORK:
@@ -83,36 +110,72 @@ def _remove(entry: Path) -> None:
         entry.unlink()
 
 
-def _published(
-    folder: Path, record: dict[str, Any], models_dir: Path | None
-) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+def _published(folder: Path, places: list[str]) -> tuple[tuple[LoraCopy, ...], tuple[str, ...]]:
     """Copies of the run's LoRA files outside its folder, and a word on each that is out of reach.
 
     The run keeps every file it published, so a LoRA the user named with --lora is never among them.
     """
-    kept = {path.name: _sha256(path) for path in sorted((folder / runs.WORK / "lora").glob("*.safetensors"))}
-    from train_lora.publish import FOLDER, abandoned_parts
+    from train_lora.errors import TrainError
 
-    places = [Path(text) for text in (*runs.models_dirs(record), models_dir) if text]
-    outside = [
-        place for place in dict.fromkeys(places) if not place.resolve().is_relative_to(folder.resolve())
-    ]
-    found: list[Path] = []
-    left: list[str] = []
-    for name, sha256 in kept.items():
-        copies = [
-            path for place in outside for path in (place / FOLDER).rglob(name) if _sha256(path) == sha256
-        ]
-        found += copies
-        # What a run that was killed while it published left behind.
-        found += [part for place in outside for part in abandoned_parts(place / FOLDER, Path(name).stem)]
-        if not copies and (outside or not places):
-            where = ", ".join(str(place) for place in outside) or "no models folder is known"
+    kept = {path.stem: _sha256(path) for path in sorted((folder / runs.WORK / "lora").glob("*.safetensors"))}
+    trials, left = _trials(folder / runs.WORK)
+    outside = [text for text in places if not _is_inside(text, folder)]
+    found: list[LoraCopy] = []
+    reached: list[str] = []
+    for text in outside if kept or trials else ():
+        try:
+            found += _copies(text, {**kept, **trials})
+            reached.append(text)
+        except TrainError as error:
             left.append(
-                f"The LoRA {name} was not found ({where}): if a WebUI has it, delete it there yourself."
+                f"{text} could not be looked into: {error} If a LoRA of this run is there "
+                f"({', '.join([*kept, *trials])}), delete it yourself."
+            )
+    for name, sha256 in kept.items():
+        if (reached or not places) and not any(copy.sha256 == sha256 for copy in found):
+            where = ", ".join(reached) or "no models folder is known"
+            left.append(
+                f"The LoRA {name}.safetensors was not found ({where}): if a WebUI has it, delete it there "
+                f"yourself."
             )
     return tuple(found), tuple(left)
 
 
+def _trials(work: Path) -> tuple[dict[str, str], list[str]]:
+    """Checkpoints that a killed run had published for a while, by name; and what cannot be told of them."""
+    from train_lora.errors import TrainError
+    from train_lora.trials import Ledger
+
+    trials: dict[str, str] = {}
+    left: list[str] = []
+    for path in sorted(work.glob("trials-*.json")):
+        try:
+            trials |= Ledger(path).read()
+        except TrainError as error:
+            left.append(str(error))
+    return trials, left
+
+
+def _copies(text: str, kept: Mapping[str, str]) -> list[LoraCopy]:
+    """The run's files in one models folder, and halves of them."""
+    from train_lora.places import open_place
+
+    found = []
+    with open_place(text) as place:
+        for name, sha256 in kept.items():
+            found += [
+                LoraCopy(text, info.rel, place.where(info.rel), sha256)
+                for info in place.find(name)
+                if info.size >= 0 and place.sha256(info.rel) == sha256
+            ]
+            found += [LoraCopy(text, part, place.where(part), None) for part in place.parts(name, ours=True)]
+    return found
+
+
+def _is_inside(text: str, folder: Path) -> bool:
+    return "://" not in text and Path(text).resolve().is_relative_to(folder.resolve())
+
+
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

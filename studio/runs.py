@@ -67,15 +67,15 @@ def check_out(out_dir: Path, photos_dir: Path) -> None:
         )
 
 
-def claim(out_dir: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[Path] = ()) -> None:
+def claim(out_dir: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[Path | str] = ()) -> None:
     """Make the folder and write down whose it is, and what deleting it has to reach.
 
     Args:
         out_dir: the run's folder.
         photos_dir: the person's photos.
         name: the run's name.
-        publishes_in: models folders its LoRA is published in, once they are known; those of earlier runs in
-            the same folder stay on record.
+        publishes_in: models folders its LoRA is published in, once they are known: paths, or addresses as
+            text; those of earlier runs in the same folder stay on record.
 
     Raises:
         BadInput: it cannot be written.
@@ -83,7 +83,7 @@ def claim(out_dir: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[
     path = out_dir / WORK / OWNER
     record = owner(out_dir) or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
     record |= {"schema": SCHEMA, "photos": str(photos_dir.resolve()), "name": name}
-    now = [str(place.resolve()) for place in publishes_in]
+    now = [str(place.resolve()) if isinstance(place, Path) else place for place in publishes_in]
     record["models_dirs"] = list(dict.fromkeys([*models_dirs(record), *now]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

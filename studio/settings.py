@@ -22,8 +22,11 @@ VARIABLES: dict[str, str] = {
     "SDWEBUI_USERNAME": "the user name alone, with SDWEBUI_PASSWORD",
     "SDWEBUI_PASSWORD": "the password alone, with SDWEBUI_USERNAME",
     "SDWEBUI_AUTH_FILE": "a file holding `user:password`, so that it stands in no process list",
-    "SDWEBUI_MODELS_DIR": "the WebUI's models folder (with Lora/ in it), where this machine can write",
+    "SDWEBUI_MODELS_DIR": "the WebUI's models folder (with Lora/ in it): a path this machine can write to, "
+    "`sftp://user@host/path`, or the address of a storage fsspec knows",
     "SDWEBUI_CA_FILE": "a PEM file of the certificate authority of an https WebUI",
+    "SDWEBUI_SSH_KEY": "the private key for other machines; without it those of ~/.ssh and of the agent",
+    "SDWEBUI_SSH_KNOWN_HOSTS": "the file of host keys that are trusted; without it ~/.ssh/known_hosts",
 }
 """Every variable that is read, with what it means; the docs are compared with it."""
 
@@ -36,15 +39,19 @@ class Settings:
         urls: addresses named in SDWEBUI_URL; empty when it is not set.
         username: for HTTP basic authentication, or None.
         password: belongs to `username`; never shown in repr.
-        models_dir: the WebUI's models folder as this machine sees it, or None.
+        models_dir: the WebUI's models folder: a path of this machine, an address as text, or None.
         ca_file: certificate authority for https, or None for the system's.
+        ssh_key: private key for other machines, or None for the usual ones.
+        ssh_known_hosts: host keys that are trusted, or None for the usual file; need not be there yet.
     """
 
     urls: tuple[str, ...] = ()
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    models_dir: Path | None = None
+    models_dir: Path | str | None = None
     ca_file: Path | None = None
+    ssh_key: Path | None = None
+    ssh_known_hosts: Path | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -60,18 +67,39 @@ class Settings:
         username, password = _auth(env)
         models = env.get("SDWEBUI_MODELS_DIR", "").strip()
         ca_file = env.get("SDWEBUI_CA_FILE", "").strip()
+        ssh_key = env.get("SDWEBUI_SSH_KEY", "").strip()
+        known_hosts = env.get("SDWEBUI_SSH_KNOWN_HOSTS", "").strip()
         return cls(
             urls=split_urls(env.get("SDWEBUI_URL", "")),
             username=username,
             password=password,
-            models_dir=Path(models).expanduser() if models else None,
+            models_dir=models_place(models, "SDWEBUI_MODELS_DIR") if models else None,
             ca_file=existing_file(ca_file, "SDWEBUI_CA_FILE") if ca_file else None,
+            ssh_key=existing_file(ssh_key, "SDWEBUI_SSH_KEY") if ssh_key else None,
+            ssh_known_hosts=Path(known_hosts).expanduser() if known_hosts else None,
         )
 
 
 def split_urls(text: str) -> tuple[str, ...]:
     """Addresses separated by white space or commas."""
     return tuple(part for part in re.split(r"[\s,]+", text) if part)
+
+
+def models_place(text: str, what: str) -> Path | str:
+    """A models folder as it is named: a path of this machine, or an address as text.
+
+    Raises:
+        BadInput: a password in the address, or no address; `what` names the option or variable.
+    """
+    if "://" not in text:
+        return Path(text).expanduser()
+    from train_lora.errors import TrainError
+    from train_lora.places import read_place
+
+    try:
+        return read_place(text)
+    except TrainError as error:
+        raise BadInput(f"{what}: {error.message}", hint=error.hint) from error
 
 
 def existing_file(text: str, what: str) -> Path:

@@ -138,7 +138,7 @@ def publish_temporarily(
         artifact: The LoRA, such as a checkpoint on trial.
         host: The WebUI.
         models_dir: Its models folder, see `publish`.
-        name: What it is called there; nobody else's, so make it a random one (`temporary_name`).
+        name: What it is called there; nothing else's, so take part of its hash, or a random one.
         ledger: A file that names what lies there for a while. It is written before anything is copied, so
             that `sweep_temporaries` finds what a killed run left. What cannot be removed at the end stays in
             it. None keeps none.

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 
 from ._files import write_atomically
 from .errors import PublishError
 
 _SCHEMA = "sdwebui-trials/1"
-_NAME_CHARACTERS = 40
-"""Of the person's part; the whole must fit into a LoRA's name (64)."""
-
-
-def temporary_name(name: str, step: int) -> str:
-    """A name for a checkpoint on trial that nobody else has: tmp-NAME-STEP-RANDOM."""
-    return f"tmp-{name[:_NAME_CHARACTERS]}-{step}-{secrets.token_hex(3)}"
 
 
 class Ledger:

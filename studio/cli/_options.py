@@ -11,7 +11,7 @@ import click
 
 from ..connect import Target, choose
 from ..errors import BadInput
-from ..settings import Settings, existing_file, read_auth_file
+from ..settings import Settings, existing_file, models_place, read_auth_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,13 +23,13 @@ class WebUIOptions:
     Attributes:
         settings: the environment with the command line's credentials in it.
         target: which WebUIs, or the sandbox.
-        models_dir: the WebUI's models folder as this machine sees it, or None.
+        models_dir: the WebUI's models folder: a path of this machine, an address as text, or None.
         verify: TLS verification: True, False, or a CA file's path.
     """
 
     settings: Settings
     target: Target
-    models_dir: Path | None
+    models_dir: Path | str | None
     verify: bool | str
 
 
@@ -47,9 +47,10 @@ def webui_options(command: F) -> F:
             ),
             click.option(
                 "--models-dir",
-                metavar="DIR",
-                help="The WebUI's models folder (with Lora/ in it), where this "
-                "machine can write; the person's LoRA is published there. [$SDWEBUI_MODELS_DIR]",
+                metavar="DIR|URL",
+                help="The WebUI's models folder (with Lora/ in it), where the person's LoRA is published: a "
+                "path this machine can write to, sftp://user@host/path (see $SDWEBUI_SSH_KEY), or the "
+                "address of a storage fsspec knows. [$SDWEBUI_MODELS_DIR]",
             ),
             click.option(
                 "--api-auth-file",
@@ -88,13 +89,23 @@ def read_webui_options(
     if ca_file and insecure:
         raise BadInput("--ca-file and --insecure contradict each other.")
     ca = existing_file(ca_file, "--ca-file") if ca_file else settings.ca_file
-    models = existing_dir(models_dir, "--models-dir") if models_dir else settings.models_dir
+    models = read_models_dir(models_dir) if models_dir else settings.models_dir
     return WebUIOptions(
         settings=settings,
         target=choose(webui, settings),
         models_dir=models,
         verify=False if insecure else str(ca) if ca else True,
     )
+
+
+def read_models_dir(text: str) -> Path | str:
+    """The value of --models-dir: a folder that is there, or an address, which is asked later.
+
+    Raises:
+        BadInput: no such folder, or no address.
+    """
+    place = models_place(text, "--models-dir")
+    return existing_dir(str(place), "--models-dir") if isinstance(place, Path) else place
 
 
 def existing_dir(text: str, what: str) -> Path:

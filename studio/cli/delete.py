@@ -11,7 +11,7 @@ import click
 from ..deletion import Deletion, plan_deletion
 from ..errors import BadInput
 from ..settings import Settings
-from ._options import existing_dir
+from ._options import read_models_dir
 from ._words import plural
 
 
@@ -20,8 +20,8 @@ from ._words import plural
 @click.option("--out", metavar="DIR", help="The run's folder. [default: output/NAME]")
 @click.option(
     "--models-dir",
-    metavar="DIR",
-    help="The WebUI's models folder, if the LoRA was published there and the run "
+    metavar="DIR|URL",
+    help="The WebUI's models folder (a path or an address), if the LoRA was published there and the run "
     "does not know. [$SDWEBUI_MODELS_DIR]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -29,8 +29,8 @@ from ._words import plural
 def delete(name: str | None, out: str | None, models_dir: str | None, yes: bool, as_json: bool) -> None:
     """Delete a run for good: the copies of the photos, the data set, the LoRA, all pictures, the log.
 
-    The photos you gave with --user are yours and stay. The published LoRA is deleted where the models folder
-    can be reached from here; otherwise the receipt says what is left to do.
+    The photos you gave with --user are yours and stay. The published LoRA is deleted wherever the models
+    folder can be reached from here, also over SFTP; otherwise the receipt says what is left to do.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ def delete(name: str | None, out: str | None, models_dir: str | None, yes: bool,
 
     if (name is None) == (out is None):
         raise BadInput("Say which run: either its NAME or --out DIR.")
-    models = existing_dir(models_dir, "--models-dir") if models_dir else Settings.from_env().models_dir
+    models = read_models_dir(models_dir) if models_dir else Settings.from_env().models_dir
     plan = plan_deletion(Path(out).expanduser() if out else Path("output") / str(name), models)
     if not yes:
         _ask(plan)
@@ -57,7 +57,7 @@ def delete(name: str | None, out: str | None, models_dir: str | None, yes: bool,
 
 
 def _ask(plan: Deletion) -> None:
-    what = "\n".join([f"{plan.folder}: {_size(plan)}", *(str(lora) for lora in plan.loras)])
+    what = "\n".join([f"{plan.folder}: {_size(plan)}", *(str(lora) for lora in plan.loras), *plan.left])
     if not (sys.stdin is not None and sys.stdin.isatty()):
         raise BadInput(f"Deleting needs a yes:\n{what}", hint="Nobody is there to ask; add --yes.")
     click.echo(what, err=True)

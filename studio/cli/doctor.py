@@ -96,7 +96,7 @@ def _server_checks(options: WebUIOptions, presets: list[Preset], lora: str | Non
 
 
 def _checks_of(
-    webui: WebUI, presets: list[Preset], *, models_dir: Path | None, lora: str | None
+    webui: WebUI, presets: list[Preset], *, models_dir: Path | str | None, lora: str | None
 ) -> list[Check]:
     try:
         caps = webui.capabilities()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from studio.cli import main
 from studio.deletion import delete, plan_deletion
 from studio.errors import BadInput
 from studio.runs import WORK, claim
+from tests.stubs.sshd import Sshd, start_sshd
+from train_lora.errors import TrainError
+from train_lora.trials import Ledger
 
 LORA = b"the lora"
 
@@ -84,6 +89,76 @@ def test_another_file_of_that_name_stays(tmp_path: Path, photos: Path, models: P
     assert "alice" in plan.left[0]
     delete(plan)
     assert other.exists()
+
+
+def test_trials_of_a_killed_run_go_too(tmp_path: Path, photos: Path, models: Path) -> None:
+    out = make_run(tmp_path, photos, models_dir=models)
+    Ledger(out / WORK / "trials-0.json").add("tmp-1", hashlib.sha256(b"half trained").hexdigest())
+    (models / "Lora" / "tmp-1.safetensors").write_bytes(b"half trained")
+    (models / "Lora" / ".tmp-1.x1y2.part").write_bytes(b"half")
+    (models / "Lora" / "tmp-2.safetensors").write_bytes(b"half trained")
+    delete(plan_deletion(out, None))
+    assert [path.name for path in (models / "Lora").iterdir()] == ["tmp-2.safetensors"]
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    server = start_sshd(tmp_path / "sshd")
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+    yield server
+    server.stop()
+
+
+def test_the_lora_goes_from_another_machine(tmp_path: Path, photos: Path, models: Path, sshd: Sshd) -> None:
+    (models / "Lora" / "alice.safetensors").write_bytes(LORA)
+    (models / "Lora" / ".alice.x1y2.part").write_bytes(LORA[:3])
+    (models / "Lora" / "bob.safetensors").write_bytes(LORA)
+    out = make_run(tmp_path, photos)
+    claim(out, photos, "alice", publishes_in=[sshd.url(models)])
+    plan = plan_deletion(out, None)
+    assert [str(lora) for lora in plan.loras] == [
+        f"{sshd.url(models)}/Lora/alice.safetensors",
+        f"{sshd.url(models)}/Lora/.alice.x1y2.part",
+    ]
+    assert plan.left == ()
+    delete(plan)
+    assert [path.name for path in (models / "Lora").iterdir()] == ["bob.safetensors"]
+    assert not out.exists()
+
+
+def test_a_machine_that_is_away_is_said(tmp_path: Path, photos: Path, models: Path, sshd: Sshd) -> None:
+    out = make_run(tmp_path, photos)
+    claim(out, photos, "alice", publishes_in=[sshd.url(models)])
+    sshd.stop()
+    plan = plan_deletion(out, models)
+    assert "Nothing listens at" in plan.left[0]
+    assert "(alice)" in plan.left[0]
+    assert "delete it yourself" in plan.left[0]
+
+
+def test_a_machine_that_goes_away_meanwhile_keeps_the_run(
+    tmp_path: Path, photos: Path, models: Path, sshd: Sshd
+) -> None:
+    (models / "Lora" / "alice.safetensors").write_bytes(LORA)
+    out = make_run(tmp_path, photos)
+    claim(out, photos, "alice", publishes_in=[sshd.url(models)])
+    plan = plan_deletion(out, None)
+    sshd.stop()
+    with pytest.raises(TrainError, match="Nothing listens"):
+        delete(plan)
+    assert (out / "portraits" / "1.png").exists()
+
+
+def test_a_password_in_the_address_is_refused(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = make_run(tmp_path, photos)
+    assert main(["delete", "--out", str(out), "--yes", "--models-dir", "sftp://me:hunter2@gpu/x"]) == 2
+    said = capsys.readouterr()
+    assert "--models-dir: A password stands in" in said.err
+    assert "hunter2" not in said.err + said.out
+    assert out.exists()
 
 
 def test_a_lora_the_user_named_stays(tmp_path: Path, photos: Path, models: Path) -> None:

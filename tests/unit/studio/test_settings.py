@@ -37,12 +37,20 @@ def test_values(tmp_path: Path) -> None:
             "SDWEBUI_AUTH": "me:pass:word",
             "SDWEBUI_MODELS_DIR": str(tmp_path),
             "SDWEBUI_CA_FILE": str(ca),
+            "SDWEBUI_SSH_KEY": str(ca),
+            "SDWEBUI_SSH_KNOWN_HOSTS": str(tmp_path / "not yet there"),
         }
     )
+    assert (settings.ssh_key, settings.ssh_known_hosts) == (ca, tmp_path / "not yet there")
     assert settings.urls == ("http://a:1", "http://b:2", "http://c")
     assert (settings.username, settings.password) == ("me", "pass:word")
     assert settings.models_dir == tmp_path
     assert settings.ca_file == ca
+
+
+def test_a_models_folder_elsewhere_stays_an_address() -> None:
+    settings = Settings.from_env({"SDWEBUI_MODELS_DIR": " sftp://me@gpu:2222/srv/models "})
+    assert settings.models_dir == "sftp://me@gpu:2222/srv/models"
 
 
 def test_a_password_is_not_in_repr() -> None:
@@ -63,6 +71,9 @@ def test_the_file_wins_over_the_variable(tmp_path: Path) -> None:
         ({"SDWEBUI_PASSWORD": "secret"}, "SDWEBUI_USERNAME"),
         ({"SDWEBUI_CA_FILE": "/nowhere/ca.pem"}, "SDWEBUI_CA_FILE"),
         ({"SDWEBUI_AUTH_FILE": "/nowhere/auth"}, "SDWEBUI_AUTH_FILE"),
+        ({"SDWEBUI_SSH_KEY": "/nowhere/key"}, "SDWEBUI_SSH_KEY"),
+        ({"SDWEBUI_MODELS_DIR": "sftp://me:secret@gpu/x"}, "SDWEBUI_MODELS_DIR"),
+        ({"SDWEBUI_MODELS_DIR": "http://gpu:7860"}, "SDWEBUI_MODELS_DIR"),
     ],
 )
 def test_a_wrong_value_names_its_variable_and_no_secret(env: dict[str, str], named: str) -> None:

@@ -15,9 +15,8 @@ from tests.stubs.sshd import Sshd, start_sshd
 from train_lora import LoraArtifact, PublishError, publish, read_artifact, unpublish
 from train_lora.errors import HostKeyError, SshError, TrainError
 from train_lora.publish import publish_temporarily, sweep_temporaries
-from train_lora.recipe import NAME
 from train_lora.ssh import SshAuth
-from train_lora.trials import Ledger, temporary_name
+from train_lora.trials import Ledger
 
 publishing = importlib.import_module("train_lora.publish")
 
@@ -259,13 +258,6 @@ def test_a_ledger_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "trials.json").write_text(text)
     with pytest.raises(PublishError, match=r"trials\.json"):
         sweep_temporaries(tmp_path / "trials.json", tmp_path)
-
-
-def test_temporary_names_are_names_and_nobody_elses() -> None:
-    first, second = (temporary_name("a" * 64, 123456) for _ in range(2))
-    assert first != second
-    assert all(NAME.fullmatch(name) for name in (first, second, temporary_name("alice", 1)))
-    assert temporary_name("alice", 100).startswith("tmp-alice-100-")
 
 
 def test_an_ssh_error_is_a_training_error() -> None:
