@@ -5,9 +5,9 @@
             [--write docs/benchmarks.md]
 
 Real runs of sd-scripts on ten made-up pictures; the weights may be random (scripts/make_random_model.py):
-they make no difference to the time. All contenders train at the same resolution on the same machine, in turns,
-so that a noisy moment hits all of them. The seconds to a finished LoRA are extrapolated from the steps each
-contender would take for ten photos.
+they make no difference to the time. All contenders train at the same resolution on the same machine, in
+turns, so that a noisy moment hits all of them. The seconds to a finished LoRA are extrapolated from the steps
+each contender would take for ten photos.
 
 On a GPU the clock is read. On a CPU it is the CPU time of all its processes, spread over the cores: what it
 would be if nothing else were running there, and what others do disturbs it least.

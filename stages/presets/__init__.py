@@ -9,7 +9,8 @@ Errors: `PresetError`, whose text names file, line, path, reason and near match.
 
 from __future__ import annotations
 
-from ._load import PresetSummary, dump_preset, list_presets, load_preset
+from ._load import dump_preset, list_presets, load_preset
+from ._summary import PresetSummary
 from .errors import PresetError, PresetProblem
 from .model import (
     AUTO,
@@ -24,7 +25,11 @@ from .model import (
 )
 from .schema import preset_file_schema, preset_schema, training_file_schema
 from .stage_params import FinishParams, Img2ImgParams, StageParams, Txt2ImgParams, UpscaleParams
-from .training import TrainingPresetSummary, list_training_presets, load_training_preset
+from .training import (
+    is_training_preset,
+    list_training_presets,
+    load_training_preset,
+)
 from .units import ADetailerParams, ADetailerUnitParams, ControlNetParams
 
 __all__ = [
@@ -46,10 +51,10 @@ __all__ = [
     "StageParams",
     "TrainParams",
     "TrainingPreset",
-    "TrainingPresetSummary",
     "Txt2ImgParams",
     "UpscaleParams",
     "dump_preset",
+    "is_training_preset",
     "list_presets",
     "list_training_presets",
     "load_preset",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,10 @@ from ._explain import preset_error
 from ._files import Tree, built_in_names, find_preset, read_tree
 from ._names import name_problems
 from ._sets import apply_set
+from ._summary import PresetSummary
 from .errors import PresetError
 from .model import Preset, TrainingPreset
 from .training import lay_over_training, require_schema
-
-
-@dataclass(frozen=True, slots=True)
-class PresetSummary:
-    """One line of `presets list`."""
-
-    name: str
-    title: str
-    family: str
-    description: str
-    path: Path
 
 
 def load_preset(

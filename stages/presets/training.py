@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,17 @@ from pydantic import ValidationError
 
 from ..choosing.params import ChooseParams
 from ._explain import preset_error, problem_at
+from ._fields import PresetModel
 from ._files import SUFFIXES, TRAINING, KeyPath, Tree, built_in_names, find_preset, read_tree
 from ._sets import apply_set
 from ._shape import field_names
+from ._summary import PresetSummary
 from .errors import PresetError, PresetProblem
 from .model import TrainingPreset, TrainParams
 
 _SHARED = ("train", "choose")
 """The blocks a preset for pictures takes from its training preset."""
 _AT: KeyPath = ("train", "preset")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPresetSummary:
-    """One line of the list of training presets."""
-
-    name: str
-    title: str
-    family: str
-    description: str
-    path: Path
 
 
 def load_training_preset(name_or_path: str | Path, *, sets: Sequence[str] = ()) -> TrainingPreset:
@@ -57,7 +48,7 @@ def load_training_preset(name_or_path: str | Path, *, sets: Sequence[str] = ()) 
     return _checked(_training_tree(find_preset(name_or_path, TRAINING), sets))
 
 
-def list_training_presets() -> tuple[TrainingPresetSummary, ...]:
+def list_training_presets() -> tuple[PresetSummary, ...]:
     """The built-in training presets, by name.
 
     Raises:
@@ -67,8 +58,22 @@ def list_training_presets() -> tuple[TrainingPresetSummary, ...]:
     for name in built_in_names(TRAINING):
         preset = load_training_preset(name)
         path = find_preset(name, TRAINING)
-        found.append(TrainingPresetSummary(name, preset.title, preset.family, preset.description, path))
+        found.append(PresetSummary(name, preset.title, preset.family, preset.description, path))
     return tuple(found)
+
+
+def is_training_preset(name_or_path: str | Path) -> bool:
+    """Whether a name or file means a training preset; what is neither is taken for a preset for pictures."""
+    if str(name_or_path) in built_in_names(TRAINING):
+        return True
+    file = Path(name_or_path).expanduser()
+    if file.suffix not in SUFFIXES or not file.is_file():
+        return False
+    try:
+        schema = read_tree(file, TRAINING).values.get("schema")
+    except PresetError:
+        return False
+    return isinstance(schema, str) and schema.partition("/")[0] == TRAINING.schema.partition("/")[0]
 
 
 def lay_over_training(tree: Tree, folder: Path) -> None:
@@ -126,7 +131,7 @@ def _checked(tree: Tree) -> TrainingPreset:
 
 
 def _is_complete(values: Mapping[str, Any]) -> bool:
-    wanted = {"train": TrainParams, "choose": ChooseParams}
+    wanted: dict[str, type[PresetModel]] = {"train": TrainParams, "choose": ChooseParams}
     return all(
         isinstance(values.get(block), dict) and values[block].keys() >= set(field_names(model))
         for block, model in wanted.items()

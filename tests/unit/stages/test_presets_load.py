@@ -70,7 +70,7 @@ def test_rendered_prompts_are_clean_and_fit_a_chunk(name: str) -> None:
                 text = render_prompt(
                     template,
                     family=preset.family,
-                    trigger=preset.train.trigger,
+                    trigger=preset.train.trigger or "ohwx person",
                     subject=preset.subject,
                     outfit=outfit,
                     backdrop=preset.backdrop,

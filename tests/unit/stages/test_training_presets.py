@@ -14,6 +14,7 @@ from stages.choosing.params import ChooseParams
 from stages.presets import (
     PresetError,
     dump_preset,
+    is_training_preset,
     list_presets,
     list_training_presets,
     load_preset,
@@ -318,3 +319,12 @@ def test_a_resolved_preset_has_all_numbers_and_needs_no_training_preset(tmp_path
     assert load_preset(elsewhere / "mine.yaml", sets=["train.steps=5"]).train.steps == 5
     shown = said(load_preset, elsewhere / "mine.yaml", sets=["train.preset=sd15-fast"])
     assert "would change nothing" in shown
+
+
+def test_what_is_a_training_preset(tmp_path: Path) -> None:
+    assert all(is_training_preset(name) for name in NAMES)
+    assert is_training_preset(write(tmp_path, CHILD))
+    assert is_training_preset(str(write(tmp_path, CHILD + "train: {unet_rl: 1}\n")))
+    for other in ("studio-sd15", "nobody", "nowhere.yaml", str(tmp_path), write(tmp_path, LOOK, "look.yaml")):
+        assert not is_training_preset(other)
+    assert not is_training_preset(write(tmp_path, "a: [", "broken.yaml"))
