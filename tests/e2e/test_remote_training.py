@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.stubs.sshd import Sshd, start_sshd
-from tests.stubs.trainer import CHECKOUT, fake_base_model, fake_environment
+from tests.stubs.trainer import CHECKOUT, fake_base_model, fake_environment, fake_python
 from tests.unit.train_lora.kohya_jobs import lives, small_dataset, wait_for
 from train_lora import Dataset, TrainCancelled, TrainError, TrainProgress, TrainRecipe, make_recipe
 from train_lora.backends.kohya.remote import SshKohyaTrainer
@@ -59,9 +59,18 @@ class Gpu:
         """Choose how the trainer behaves: see tests/stubs/trainer."""
         python = self.folder / "python"
         python.write_text(
-            f"#!/bin/sh\nFAKE_TRAINER='{modes}' exec '{self.folder}/environment/bin/python' \"$@\"\n"
+            f"#!/bin/sh\nPATH='{self.folder}/bin':$PATH FAKE_TRAINER='{modes}' "
+            f"exec '{self.folder}/environment/bin/python' \"$@\"\n"
         )
         python.chmod(0o755)
+
+    def has_gpu(self, free_mib: int) -> None:
+        """Give it a GPU of 24 GiB, and a torch that is built for one."""
+        fake_python(self.folder / "environment", packages={"torch": "2.6.0+cu128"})
+        (self.folder / "bin").mkdir(exist_ok=True)
+        tool = self.folder / "bin" / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\necho 'NVIDIA Test, 24576, {free_mib}, 8.9, GPU-1'\n")
+        tool.chmod(0o755)
 
     def url(self, checkout: Path = CHECKOUT, **changes: str) -> str:
         query = {
@@ -342,6 +351,35 @@ def test_what_is_missing_is_told_before_anything_is_sent(gpu: Gpu, dataset: Data
     with pytest.raises(TrainError, match="gone"):
         gpu.trainer(base_model="/gone.safetensors").train(dataset, recipe(), tmp_path / "out")
     assert not gpu.jobs.exists() or gpu.left() == set()
+
+
+def test_a_busy_gpu_is_told_unless_it_is_this_training_that_keeps_it_busy(
+    gpu: Gpu, dataset: Dataset, tmp_path: Path
+) -> None:
+    gpu.has_gpu(free_mib=20_000)
+    gpu.plays("step_s=0.4")
+    long = recipe(steps=40, save_every_n_steps=20)
+    second = Seen()
+    runs: list[Any] = []
+
+    def follow() -> None:
+        runs.append(gpu.trainer().train(dataset, long, tmp_path / "second", on_progress=second))
+
+    thread = threading.Thread(target=follow)
+
+    def look_again() -> None:
+        gpu.has_gpu(free_mib=300)
+        assert gpu.trainer().check(long) == []
+        thread.start()
+        wait_for(lambda: second.messages)
+
+    gpu.trainer().train(dataset, long, tmp_path / "first", on_progress=Seen(1, look_again))
+    thread.join(60)
+    assert runs[0].steps == 40
+    (problem,) = gpu.trainer().check(recipe())
+    assert "only 0.3 GiB of memory free" in problem
+    with pytest.raises(TrainError, match="memory free"):
+        gpu.trainer().train(dataset, recipe(), tmp_path / "third")
 
 
 def test_a_host_that_is_not_there_is_told_at_once(gpu: Gpu) -> None:

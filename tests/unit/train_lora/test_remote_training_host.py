@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +159,6 @@ def test_a_dropped_connection_is_a_note(
 
 
 def test_a_supervisor_that_was_killed_is_told(host: SshHost, dataset: Dataset) -> None:
-    import os
-    import signal
-
     host.prepare(dataset)
     host.start(spec("import time; time.sleep(60)"))
     status = wait_for(host, "running")
@@ -224,20 +223,23 @@ def test_of_a_failed_training_the_logs_stay_and_the_photos_go(host: SshHost, dat
 # ---- bringing files here
 
 
+def fetch(link: Link, tmp_path: Path, on_moved: Callable[[int, int], None] = lambda done, size: None) -> None:
+    download(
+        link, sys.executable, str(tmp_path / "there"), tmp_path / "here",
+        parts=tmp_path / "parts", on_moved=on_moved,
+    )  # fmt: skip
+
+
 def test_a_download_goes_on_where_it_was(link: Link, tmp_path: Path) -> None:
     data = bytes(range(256)) * 80_000
     (tmp_path / "there").write_bytes(data)
-    sha256 = hashlib.sha256(data).hexdigest()
     parts = tmp_path / "parts"
     parts.mkdir()
-    (parts / f"{sha256}.part").write_bytes(data[:6_000_000])
-    blocks: list[int] = []
-    download(
-        link, sys.executable, str(tmp_path / "there"), tmp_path / "here",
-        sha256=sha256, size=len(data), parts=parts, beat=lambda: blocks.append(1),
-    )  # fmt: skip
+    (parts / f"{hashlib.sha256(data).hexdigest()}.part").write_bytes(data[:15_000_000])
+    moved: list[int] = []
+    fetch(link, tmp_path, lambda done, size: moved.append(done))
     assert (tmp_path / "here").read_bytes() == data
-    assert len(blocks) == 2  # 14.48 MB in pieces of 8 MiB
+    assert moved == [15_000_000, len(data)]
     assert list(parts.iterdir()) == []
 
 
@@ -248,27 +250,42 @@ def test_a_download_survives_dropped_connections(
     (tmp_path / "there").write_bytes(data)
     dropped: list[int] = []
 
-    def beat() -> None:
+    def moved(done: int, size: int) -> None:
         if len(dropped) < 2:
             dropped.append(sshd.drop_connections())
 
-    download(
-        link, sys.executable, str(tmp_path / "there"), tmp_path / "here",
-        sha256=hashlib.sha256(data).hexdigest(), size=len(data), parts=tmp_path / "parts", beat=beat,
-    )  # fmt: skip
+    fetch(link, tmp_path, moved)
     assert (tmp_path / "here").read_bytes() == data
     assert len(dropped) == 2
     assert FOUND in notes
 
 
-def test_a_file_that_arrives_as_something_else_is_refused(link: Link, tmp_path: Path) -> None:
-    (tmp_path / "there").write_bytes(b"12345")
+def test_what_an_earlier_call_left_damaged_is_fetched_anew(link: Link, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 40_000
+    (tmp_path / "there").write_bytes(data)
+    (tmp_path / "parts").mkdir()
+    part = tmp_path / "parts" / f"{hashlib.sha256(data).hexdigest()}.part"
+    part.write_bytes(b"x" * len(data))
+    fetch(link, tmp_path)
+    assert (tmp_path / "here").read_bytes() == data
+
+
+def test_a_file_that_changes_on_its_way_is_refused(link: Link, tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(bytes(9_000_000))
+
+    def moved(done: int, size: int) -> None:
+        with (tmp_path / "there").open("r+b") as stream:
+            stream.seek(8_500_000)
+            stream.write(os.urandom(8))
+
     with pytest.raises(ArtifactError, match="arrived twice as something else"):
-        download(
-            link, sys.executable, str(tmp_path / "there"), tmp_path / "here",
-            sha256="0" * 64, size=5, parts=tmp_path / "parts", beat=lambda: None,
-        )  # fmt: skip
+        fetch(link, tmp_path, moved)
     assert not (tmp_path / "here").exists()
+
+
+def test_a_file_that_is_not_there_is_told(link: Link, tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="No such file"):
+        fetch(link, tmp_path)
 
 
 # ---- what is found on the host

@@ -128,6 +128,17 @@ def test_cancelling_while_nobody_answers_says_that_the_training_may_go_on(link: 
         one.run(["ls"])
 
 
+def test_a_host_that_was_given_up_is_not_waited_for_again(link: Callable[..., Link]) -> None:
+    host = Host()
+    one = link(host)
+    with pytest.raises(TrainError, match="could not be reached"):
+        one.run(["train"])
+    before = host.connections
+    with pytest.raises(TrainError, match="could not be reached"):
+        one.run(["clear", "up"])
+    assert host.connections == before + 1
+
+
 def test_the_side_answers_after_a_greeting_and_refusals_say_what_to_do(link: Callable[..., Link]) -> None:
     greeting = b"Welcome to gpu!\n{not json}\n"
     answers: list[Exception | bytes] = [

@@ -51,7 +51,7 @@ def age(path: Path, seconds: float) -> None:
 
 
 def claim(job: Path, client: str) -> dict[str, Any]:
-    return ask("claim", job=str(job), client=client, label=f"{client}@home")
+    return ask("claim", job=str(job), client=client, label=f"{client}@home", sweep_days=7)
 
 
 def test_the_first_leads_the_second_follows(job: Path) -> None:
@@ -65,7 +65,8 @@ def test_the_first_leads_the_second_follows(job: Path) -> None:
 def leaders(job: Path) -> int:
     """How many of eight clients that come at once lead."""
     request = [
-        json.dumps({"do": "claim", "job": str(job), "client": f"c{n}", "label": "x"}) for n in range(8)
+        json.dumps({"do": "claim", "job": str(job), "client": f"c{n}", "label": "x", "sweep_days": 7})
+        for n in range(8)
     ]
     running = [
         subprocess.Popen([sys.executable, "-I", "-c", SOURCE, one], stdout=subprocess.PIPE) for one in request
@@ -114,10 +115,11 @@ def tar_of(**files: bytes) -> bytes:
 def test_unpacked_files_are_their_owners_alone_and_hash_right(job: Path) -> None:
     job.mkdir(parents=True)
     blob = tar_of(**{"001.png": b"face", "reg/1.txt": b"x" * 3})
-    assert ask("unpack", folder=str(job / "dataset"), stdin=blob) == {}
+    sent = ask("unpack", folder=str(job / "dataset"), stdin=blob)["files"]
     assert stat.S_IMODE((job / "dataset").stat().st_mode) == 0o700
     assert stat.S_IMODE((job / "dataset" / "001.png").stat().st_mode) == 0o600
     found = ask("hashes", folder=str(job / "dataset"))["files"]
+    assert found == sent
     assert found.keys() == {"001.png", "reg/1.txt"}
     assert found["reg/1.txt"] == ["cd2eb0837c9b4c962c22d2ff8b5441b7b45805887f051d39bf133b583baf6860", 3]
     assert ask("hashes", folder=str(job / "nothing")) == {"files": {}}
@@ -133,7 +135,7 @@ def test_nothing_is_unpacked_outside_the_folder(job: Path, name: str) -> None:
 
 def test_a_tar_cut_short_leaves_no_half_file(job: Path) -> None:
     blob = tar_of(**{"a.png": b"1" * 5000, "b.png": b"2" * 50_000})
-    assert ask("unpack", folder=str(job / "dataset"), stdin=blob[:20_000])["error"] == "ReadError"
+    assert ask("unpack", folder=str(job / "dataset"), stdin=blob[:20_000])["error"] == "ValueError"
     assert [path.name for path in (job / "dataset").iterdir()] == ["a.png"]
 
 
@@ -164,6 +166,8 @@ def test_a_run_asked_for_twice_starts_once_and_outlives_who_started_it(supervise
     pid = json.loads(first)["supervisor_pid"]
     assert os.getsid(pid) == pid
     assert ask("alive", job=str(supervised)) == {"alive": True}
+    assert ask("busy", jobs=str(supervised.parent)) == {"running": 1}
+    assert ask("busy", jobs=str(supervised)) == {"running": 0}
 
 
 def test_a_supervisor_that_cannot_start_says_why(job: Path) -> None:
@@ -216,6 +220,14 @@ def test_only_old_trainings_that_do_not_run_are_swept(supervised: Path) -> None:
     assert ask("sweep", jobs=str(jobs), days=7) == {"removed": 1}
     assert {path.name for path in jobs.iterdir()} == {"job-1", "job-young", "mine"}
     assert ask("sweep", jobs=str(jobs / "nothing"), days=7) == {"removed": 0}
+
+
+def test_who_comes_first_sweeps(job: Path) -> None:
+    old = job.with_name("job-old")
+    old.mkdir(parents=True)
+    age(old, 8 * 86_400)
+    claim(job, "a")
+    assert [path.name for path in job.parent.iterdir()] == ["job-1"]
 
 
 def test_a_full_disk_is_told_by_its_name(job: Path) -> None:

@@ -32,15 +32,13 @@ from .command import DatasetLayout, KohyaPaths
 from .drive import Limits, drive
 from .job import JOB_FILE
 from .machine import training_lock
-from .remote_host import LOGS, SshHost
+from .remote_host import LOGS, SWEEP_DAYS, SshHost
 from .remote_link import Link, Patience
 from .remote_setup import RemotePaths, RemoteSetup, locate
 from .remote_side import PREFIX
 from .runner import ENDED
 from .setup import VERSION
 
-SWEEP_DAYS = 7.0
-"""A training on the host that nobody came back for is removed after so many days, with its photos."""
 _CLIENT = ".remote-client"
 _PARTS = ".remote-parts"
 """Files on their way here, in the folder they go to."""
@@ -102,6 +100,8 @@ class SshKohyaTrainer:
             with self._link() as link:
                 paths = locate(link, self.setup)
                 facts = _probe(link, paths, recipe)
+                if link.side(paths.python, "busy", jobs=paths.jobs)["running"]:
+                    facts = _without_free_memory(facts)
         except TrainError as error:
             return [str(error)]
         return self._problems(paths, facts, recipe)
@@ -134,12 +134,11 @@ class SshKohyaTrainer:
                 parts=out_dir / _PARTS, on_note=report.note, cancel=cancel, poll_s=self._poll_s,
             )  # fmt: skip
             status = host.status()
-            running = status is not None and status["state"] not in ENDED
             facts = _probe(link, paths, recipe)
-            # A training that runs already has taken the GPU's memory and the disk's room.
-            if not running and (problems := self._problems(paths, facts, recipe)):
+            # One that runs has taken the GPU's memory and the disk's room; one that is done needs none.
+            under_way = status is not None and (status["state"] not in ENDED or status.get("exit_code") == 0)
+            if not under_way and (problems := self._problems(paths, facts, recipe)):
                 raise TrainError(problems[0], " ".join(problems[1:]))
-            link.side(paths.python, "sweep", jobs=paths.jobs, days=SWEEP_DAYS)
             if not _version(facts).startswith(VERSION):
                 report.note(
                     f"{self.setup.where} has sd-scripts {_version(facts)}; this was made for {VERSION}"
@@ -173,6 +172,7 @@ class SshKohyaTrainer:
             if left := self._clear(host, lambda: _worth_keeping(host)):
                 raise TrainError(error.message, f"{error.hint} {left}") from error
             raise
+        shutil.rmtree(host.parts, ignore_errors=True)
         if left := self._clear(host, lambda: ()):
             report.note(left)
         return run
@@ -180,12 +180,15 @@ class SshKohyaTrainer:
     def _stopped(self, host: SshHost, *, by_us: bool) -> TrainCancelled:
         try:
             host.stop()
+        except TrainCancelled as unreachable:
+            return unreachable
         except TrainError as error:
             return TrainCancelled(
                 f"Stopped here, but {self.setup.where} could not be told: {error.message}",
                 f"The training may go on there, in {host.job_dir}: run the same command again to take it up.",
             )
         left = self._clear(host, lambda: ())
+        shutil.rmtree(host.parts, ignore_errors=True)
         return TrainCancelled(
             "The training was stopped."
             if by_us
@@ -198,7 +201,6 @@ class SshKohyaTrainer:
         """Clear up on the host; a sentence about what is left when that does not work."""
         try:
             host.settle(keep)
-            shutil.rmtree(host.parts, ignore_errors=True)
         except TrainError as error:
             return (
                 f"The photos could not be removed from {self.setup.where} ({error.message}): they lie in "
@@ -252,6 +254,11 @@ def _probe(link: Link, paths: RemotePaths, recipe: TrainRecipe | None) -> dict[s
     if recipe is not None:
         request["families"] = [recipe.family]
     return link.probe(paths.python, request)
+
+
+def _without_free_memory(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A training of ours may be what takes it, and may be the very one that is to be followed."""
+    return {**facts, "gpus": [{**gpu, "free_mib": None} for gpu in facts.get("gpus", ())]}
 
 
 def _paths(paths: RemotePaths, host: SshHost) -> KohyaPaths:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..._files import sha256_file
 from ...dataset import Dataset
@@ -24,7 +25,13 @@ _LEFT_OUT = (".npz", ".part")
 
 
 def upload_dataset(
-    link: Link, python: str, dataset: Dataset, folder: str, *, on_sent: Callable[[int, int], None]
+    link: Link,
+    python: str,
+    dataset: Dataset,
+    folder: str,
+    *,
+    new: bool,
+    on_sent: Callable[[int, int], None],
 ) -> None:
     """Make `folder` on the host hold exactly the dataset's files, sending only those it lacks.
 
@@ -33,23 +40,26 @@ def upload_dataset(
         python: Its interpreter.
         dataset: What to send.
         folder: Where to, on the host.
+        new: Whether it is known to be empty.
         on_sent: Called with (files there, files in all).
 
     Raises:
         TrainError: A training picture changed since the dataset was made, or the host changed what was sent.
     """
     wanted = _hashes(dataset)
-    missing = _missing(link, python, folder, wanted)
+    missing = _wrong(wanted, {} if new else link.side(python, "hashes", folder=folder)["files"])
     on_sent(len(wanted) - len(missing), len(wanted))
     for bundle in _bundles(dataset.dir, missing):
-        link.side(python, "unpack", stdin=_tar(dataset.dir, bundle), timeout_s=_UPLOAD_S, folder=folder)
+        sent = link.side(
+            python, "unpack", stdin=_tar(dataset.dir, bundle), timeout_s=_UPLOAD_S, folder=folder
+        )
+        if wrong := _wrong({name: wanted[name] for name in bundle}, sent["files"]):
+            raise TrainError(
+                f"{link.where} holds another {wrong[0]} than what was sent.",
+                "Check the disk of that machine, then run the same command again.",
+            )
         missing = [name for name in missing if name not in bundle]
         on_sent(len(wanted) - len(missing), len(wanted))
-    if wrong := _missing(link, python, folder, wanted):
-        raise TrainError(
-            f"{link.where} holds another {wrong[0]} than what was sent.",
-            "Check the disk of that machine, then run the same command again.",
-        )
 
 
 def _hashes(dataset: Dataset) -> dict[str, str]:
@@ -67,8 +77,7 @@ def _hashes(dataset: Dataset) -> dict[str, str]:
     return found
 
 
-def _missing(link: Link, python: str, folder: str, wanted: dict[str, str]) -> list[str]:
-    there = link.side(python, "hashes", folder=folder)["files"]
+def _wrong(wanted: Mapping[str, str], there: Mapping[str, Sequence[Any]]) -> list[str]:
     return [name for name, sha256 in wanted.items() if there.get(name, [""])[0] != sha256]
 
 
@@ -98,15 +107,7 @@ def _tar(top: Path, names: Sequence[str]) -> bytes:
 
 
 def download(
-    link: Link,
-    python: str,
-    source: str,
-    target: Path,
-    *,
-    sha256: str,
-    size: int,
-    parts: Path,
-    beat: Callable[[], None],
+    link: Link, python: str, source: str, target: Path, *, parts: Path, on_moved: Callable[[int, int], None]
 ) -> None:
     """Bring a file here: what an earlier call left of it is gone on with, and it appears only when whole.
 
@@ -118,20 +119,21 @@ def download(
         python: Its interpreter.
         source: Path there.
         target: Path here.
-        sha256: What it has to be.
-        size: Bytes it has to have.
         parts: Folder here, on the same disk, for files on their way. Kept from call to call.
-        beat: Called between the pieces.
+        on_moved: Called with (bytes here, bytes in all).
 
     Raises:
         ArtifactError: What arrived twice is not what lies on the host.
-        TrainError: It cannot be written here.
+        TrainError: It cannot be written here, or not be read there.
     """
-    name, part = source.rpartition("/")[2], parts / f"{sha256}.part"
+    name = source.rpartition("/")[2]
     for _attempt in range(2):
+        mark, first = link.piece(python, source, 0, _PIECE_BYTES)
+        sha256, size = mark or ("", 0)
+        part = parts / f"{sha256}.part"
         try:
             parts.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _fill(link, python, source, part, size, beat)
+            _fill(link, python, source, part, first, size, on_moved)
             if sha256_file(part) == sha256:
                 part.replace(target)
                 return
@@ -148,15 +150,26 @@ def download(
     )
 
 
-def _fill(link: Link, python: str, source: str, part: Path, size: int, beat: Callable[[], None]) -> None:
+def _fill(
+    link: Link,
+    python: str,
+    source: str,
+    part: Path,
+    first: bytes,
+    size: int,
+    on_moved: Callable[[int, int], None],
+) -> None:
     with part.open("ab") as local:
-        if local.tell() > size:
+        if not len(first) < local.tell() <= size:
             local.truncate(0)
+            local.seek(0)
+            local.write(first)
+        on_moved(local.tell(), size)
         while (done := local.tell()) < size:
-            data = link.piece(python, source, done, min(_PIECE_BYTES, size - done))
+            data = link.piece(python, source, done, min(_PIECE_BYTES, size - done))[1]
             if not data:
                 break  # it became shorter there: the hash will tell
             local.write(data)
-            beat()
+            on_moved(local.tell(), size)
         local.flush()
         os.fsync(local.fileno())

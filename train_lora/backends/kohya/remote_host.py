@@ -7,7 +7,7 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...dataset import Dataset
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 BEAT_S = 5.0
 """How often this client notes on the host that it is there. After `remote_side.GONE_S` it counts as gone."""
+SWEEP_DAYS = 7.0
+"""A training on the host that nobody came back for is removed after so many days, with its photos."""
 LOGS = ("stdout.log", "stderr.log", "supervisor.log", "status.json", "spec.json")
 """What stays of a failed training besides saved states: no picture."""
 _ENDING_S = 30.0
@@ -66,7 +68,7 @@ class SshHost:
         self._link, self._python, self._dir = link, python, job_dir
         self._client, self._label, self.parts = client, label, parts
         self._note, self._cancel = on_note, cancel
-        self._leads = False
+        self._leads = self._new = False
         self._held: list[Callable[[], None]] = []
         """What a leader would have written: done when we come to lead."""
         self._beaten = 0.0
@@ -93,7 +95,9 @@ class SshHost:
         while True:
             others = self._claim()
             if self._leads:
-                upload_dataset(self._link, self._python, dataset, self.dataset_dir, on_sent=self._sent)
+                upload_dataset(
+                    self._link, self._python, dataset, self.dataset_dir, new=self._new, on_sent=self._sent
+                )
                 return
             if not told:
                 self._note(f"{' and '.join(others) or 'somebody'} started this very training: following it")
@@ -126,6 +130,7 @@ class SshHost:
         Raises:
             TrainError: The host cannot be reached, or something there does not go away.
         """
+        self._link.running = False  # nothing is lost any more by giving up
         told = False
         while True:
             others = self._claim()
@@ -143,8 +148,9 @@ class SshHost:
         self._wipe(keep())
 
     def _claim(self) -> list[str]:
-        answer = self._side("claim", client=self._client, label=self._label)
+        answer = self._side("claim", client=self._client, label=self._label, sweep_days=SWEEP_DAYS)
         self._beaten = time.monotonic()
+        self._new = bool(answer["created"])
         self._leads = bool(answer["leader"])
         return [str(other) for other in answer["others"]]
 
@@ -168,7 +174,12 @@ class SshHost:
         self._as_leader(lambda: self._put(rel, data))
 
     def _put(self, rel: str, data: bytes) -> None:
-        self._side("put", stdin=data, rel=rel)
+        try:
+            self._link.sftp(lambda sftp: _write(sftp, self._at(rel), data))
+        except (
+            OSError
+        ):  # SFTP does not say what was wrong ("Failure"); this way it is told, or folders are made
+            self._side("put", stdin=data, rel=rel)
 
     def read_file(self, rel: str) -> bytes | None:
         return self._look(self._at(rel), lambda sftp, path: _read(sftp, path, 0), None)
@@ -183,25 +194,22 @@ class SshHost:
         return tuple(sorted(found, key=lambda file: file.rel))
 
     def fetch(self, rel: str, dst: Path) -> None:
-        sha256, size = self._link.side(self._python, "mark", path=self._at(rel), timeout_s=600)["mark"]
-        self._note(f"fetching {Path(rel).name}, {size / 1e6:.0f} MB")
-        download(
-            self._link,
-            self._python,
-            self._at(rel),
-            dst,
-            sha256=sha256,
-            size=size,
-            parts=self.parts,
-            beat=self._beat,
-        )
+        name = PurePosixPath(rel).name
+
+        def moved(done: int, size: int) -> None:
+            self._beat()
+            self._note(f"fetching {name}, {done / 1e6:.0f} of {size / 1e6:.0f} MB")
+
+        download(self._link, self._python, self._at(rel), dst, parts=self.parts, on_moved=moved)
 
     def remove(self, rel: str) -> None:
         self._at(rel)
         self._as_leader(lambda: self._remove(rel))
 
     def _remove(self, rel: str) -> None:
-        self._side("remove", rel=rel)
+        # Looked for first: most of what is removed is not there, and this costs much less than a command.
+        if self._look(self._at(rel), lambda sftp, path: sftp.lstat(path), None) is not None:
+            self._side("remove", rel=rel)
 
     def remove_tree(self) -> None:
         self._as_leader(lambda: self._wipe(()))
@@ -328,6 +336,13 @@ def _read(sftp: SFTPClient, path: str, offset: int) -> bytes:
         if offset:
             stream.seek(offset)
         return stream.read()
+
+
+def _write(sftp: SFTPClient, path: str, data: bytes) -> None:
+    with sftp.open(f"{path}.part", "wb") as stream:
+        stream.chmod(0o600)
+        stream.write(data)
+    sftp.posix_rename(f"{path}.part", path)
 
 
 def _overwrite(sftp: SFTPClient, path: str, data: bytes) -> None:

@@ -82,7 +82,7 @@ class Link:
         self._connect = connect or (lambda target, auth: SshConnection(target, auth))
         self._sleep = sleep
         self._connection: SshConnection | None = None
-        self._reached = False
+        self._reached = self._gave_up = False
 
     # ---- asking
 
@@ -147,19 +147,21 @@ class Link:
         """
         return self._ask(python, {"do": do, **request}, stdin, timeout_s)[0]
 
-    def piece(self, python: str, path: str, offset: int, length: int) -> bytes:
-        """A part of a file there; shorter where the file ends.
+    def piece(self, python: str, path: str, offset: int, length: int) -> tuple[tuple[str, int] | None, bytes]:
+        """A part of a file there, shorter where the file ends; at offset 0 also its (SHA-256, size).
 
         Raises:
             HostRefused: It cannot be read.
         """
         request = {"do": "piece", "path": path, "offset": offset, "length": length}
-        return self._ask(python, request, None, _PIECE_S)[1]
+        answer, data = self._ask(python, request, None, _PIECE_S)
+        mark = answer["mark"]
+        return (str(mark[0]), int(mark[1])) if mark else None, data
 
     def _ask(
         self, python: str, request: dict[str, Any], stdin: bytes | None, timeout_s: float | None
     ) -> tuple[dict[str, Any], bytes]:
-        argv = [python, "-I", "-c", _one_line(_SIDE.read_text("utf-8")), json.dumps(request)]
+        argv = [python, "-I", "-S", "-c", _one_line(_SIDE.read_text("utf-8")), json.dumps(request)]
         done = self.run(argv, stdin=stdin, timeout_s=timeout_s)
         _, found, said = done.stdout.partition(b"\n" + MARK.encode())
         line, _, rest = said.partition(b"\n")
@@ -218,19 +220,22 @@ class Link:
 
     def _stop_waiting(self, lost_at: float, error: Exception) -> None:
         away_s = time.monotonic() - lost_at
-        patience = self._patience
-        if self.cancel is not None and self.cancel.cancelled and away_s > patience.cancel_s:
+        cancelled = self.cancel is not None and self.cancel.cancelled
+        limit_s = self._patience.running_s if self.running else self._patience.before_start_s
+        if not self._gave_up and away_s <= (self._patience.cancel_s if cancelled else limit_s):
+            return
+        self._gave_up = True  # it is not waited for again, to clear up
+        if cancelled:
             raise TrainCancelled(
                 f"Stopped here, but {self.where} cannot be reached: the training may go on there.",
                 "Run the same command again to take it up; stop it then, and its photos are removed there.",
             ) from error
-        if away_s > (patience.running_s if self.running else patience.before_start_s):
-            raise TrainError(
-                f"{self.where} could not be reached for {_duration(away_s)}: {error}.",
-                "The training may have gone on there: run the same command again to take it up."
-                if self.running
-                else "Run the same command again when the host can be reached; it goes on where it was.",
-            ) from error
+        raise TrainError(
+            f"{self.where} could not be reached for {_duration(away_s)}: {error}.",
+            "The training may have gone on there: run the same command again to take it up."
+            if self.running
+            else "Run the same command again when the host can be reached; it goes on where it was.",
+        ) from error
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -23,9 +23,7 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -45,8 +43,8 @@ START_S = 20.0
 # ---- who follows a training, and who leads it
 
 
-def claim(job: str, client: str, label: str) -> dict[str, Any]:
-    """Note the client down, and lead the training where nobody else does.
+def claim(job: str, client: str, label: str, sweep_days: float) -> dict[str, Any]:
+    """Note the client down, and lead the training where nobody else does. The first sweeps the jobs folder.
 
     Returns:
         created: The job folder was not there before; leader: this client leads; others: labels of the other
@@ -59,6 +57,8 @@ def claim(job: str, client: str, label: str) -> dict[str, Any]:
         created = True
     except FileExistsError:
         created = False
+    if created:
+        sweep(str(folder.parent), sweep_days)
     (folder / "clients").mkdir(mode=0o700, exist_ok=True)
     _write(folder / "clients" / f"{client}.json", json.dumps({"label": label}).encode())
     leader = _lead(folder, client)
@@ -119,16 +119,11 @@ def hashes(folder: str) -> dict[str, Any]:
     return {"files": {path.relative_to(top).as_posix(): _mark(path) for path in paths}}
 
 
-def mark(path: str) -> dict[str, Any]:
-    """SHA-256 and size of a file."""
-    return {"mark": _mark(Path(path))}
-
-
 def piece(path: str, offset: int, length: int) -> dict[str, Any]:
-    """A part of a file; the bytes follow the answer's line."""
+    """A part of a file, and from its beginning also its mark; the bytes follow the answer's line."""
     with Path(path).open("rb") as stream:
         stream.seek(offset)
-        return {_RAW: stream.read(length)}
+        return {"mark": None if offset else _mark(Path(path)), _RAW: stream.read(length)}
 
 
 def _mark(path: Path) -> list[Any]:
@@ -144,19 +139,29 @@ def _sha256(stream: io.BufferedReader) -> str:
 
 
 def unpack(folder: str) -> dict[str, Any]:
-    """Write the files of a tar on standard input, each whole or not at all, readable for its owner only."""
-    top = Path(folder)
+    """Write the files of a tar on standard input, each whole or not at all, readable for its owner only.
+
+    Returns:
+        files: As `hashes`, of these files, read back.
+    """
+    import tarfile
+
+    top, found = Path(folder), {}
     top.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
-        for member in tar:
-            name = PurePosixPath(member.name)
-            stream = tar.extractfile(member) if member.isreg() else None
-            if stream is None or name.is_absolute() or ".." in name.parts:
-                raise ValueError(f"{member.name} does not belong into a dataset")
-            target = top / name
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(target, stream.read())
-    return {}
+    try:
+        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
+            for member in tar:
+                name = PurePosixPath(member.name)
+                stream = tar.extractfile(member) if member.isreg() else None
+                if stream is None or name.is_absolute() or ".." in name.parts:
+                    raise ValueError(f"{member.name} does not belong into a dataset")
+                target = top / name
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _write(target, stream.read())
+                found[member.name] = _mark(target)
+    except tarfile.TarError as error:
+        raise ValueError(f"cut short: {error}") from error
+    return {"files": found}
 
 
 def put(job: str, rel: str) -> dict[str, Any]:
@@ -202,6 +207,8 @@ def start(job: str, run: str) -> dict[str, Any]:
         started: Whether it was; alive: whether a supervisor is at work now; said, exit_code: how it ended,
         when it did so at once.
     """
+    import subprocess  # late, as all that takes time to load: most requests do without
+
     folder, given = Path(job), json.loads(sys.stdin.buffer.read())
     if _supervised(folder) and _status(folder).get("state") in _AT_WORK:
         return {"started": False, "alive": True}
@@ -238,6 +245,11 @@ def cancel(job: str) -> dict[str, Any]:
 def alive(job: str) -> dict[str, Any]:
     """Whether the job's supervisor is at work."""
     return {"alive": _supervised(Path(job))}
+
+
+def busy(jobs: str) -> dict[str, Any]:
+    """How many trainings in the jobs folder are at work."""
+    return {"running": sum(_supervised(folder) for folder in Path(jobs).glob(f"{PREFIX}*"))}
 
 
 def _wait(until: Callable[[], bool], seconds: float) -> None:
@@ -313,7 +325,7 @@ def sweep(jobs: str, days: float) -> dict[str, Any]:
 
 _ACTIONS = {
     action.__name__: action
-    for action in (claim, leave, hashes, mark, piece, unpack, put, remove, start, cancel, alive, wipe, sweep)
+    for action in (claim, leave, hashes, piece, unpack, put, remove, start, cancel, alive, busy, wipe, sweep)
 }
 
 
@@ -322,7 +334,7 @@ def main(argv: list[str]) -> int:
     request = json.loads(argv[1])
     try:
         answer = _ACTIONS[request.pop("do")](**request)
-    except (OSError, ValueError, tarfile.TarError) as error:
+    except (OSError, ValueError) as error:
         code = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
         answer = {"error": code or type(error).__name__, "text": str(error)}
     raw = answer.pop(_RAW, b"")
