@@ -70,8 +70,8 @@ def prove_ip_adapter(
 
 def _params(blueprint: Blueprint, choice: AdapterChoice) -> dict[str, Any]:
     """A candidate's parameters, small and quick, with no other unit that could hide or cause a difference."""
-    # The LoRA of a FaceID model changes a picture by itself, so it is left out of both.
-    texts = replace(blueprint.texts, adapter_loras=())
+    # LoRAs change a picture by themselves, and one of the person hides what the photos add.
+    texts = replace(blueprint.texts, lora_name=None, adapter_loras=())
     params = txt2img.params(blueprint.preset, texts, pose=blueprint.poses[0], seed=1, adapter=choice)
     return {
         **params,

@@ -33,6 +33,17 @@ _FOR_IP_ADAPTER = (
 )
 
 
+_FOR_SMALL_FACES = (
+    "Without a LoRA no ADetailer pass paints the face again, so it must be drawn larger: raise "
+    "stages.txt2img.width and height, or take a pose that shows less of the body."
+)
+
+
+def _advice(best: float | None, asked: float) -> str:
+    """What to do when an IP-Adapter alone gave nothing."""
+    return _FOR_IP_ADAPTER if best is None or best < asked else _FOR_SMALL_FACES
+
+
 @dataclass(frozen=True)
 class Clock:
     """When the run began, and how long its parts took."""
@@ -101,7 +112,7 @@ def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunRe
             asked=asked,
             out_dir=out_dir,
             reason=session.usual_reason,
-            try_first=_FOR_IP_ADAPTER if outcome.lora is None else "",
+            try_first=_advice(session.best_likeness, asked) if outcome.lora is None else "",
         )
     return RunResult(
         run, out_dir, tuple(out_dir / entry.file for entry in delivered), tuple(rejected(session))
