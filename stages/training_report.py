@@ -1,4 +1,4 @@
-"""training.html: one training on one page that needs nothing but itself.
+"""training-report.html: one training on one page that needs nothing but itself.
 
 The photos as the trainer saw them, the loss, what every checkpoint drew, which was chosen and why, every
 setting with its reason, and how long it took. Like the other report it says nothing about when it happened.
