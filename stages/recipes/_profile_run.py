@@ -49,7 +49,7 @@ from ..tone import ToneChoice, choose_tones
 from ..training.person import PersonTraining, Trained, Trainer
 from ..training.photos import check_photos, settled_trigger
 from ..training.prepare import extras_of
-from ..training.trainers import base_model_of, is_sandbox, make_trainer, trials_of
+from ..training.trainers import base_model_of, is_sandbox, make_trainer, reach, trials_of
 from ._profile_delivery import Clock, Outcome, deliver
 from .profile import ProfileOptions, RunResult, blueprint_of
 
@@ -142,7 +142,9 @@ class ProfileRun:
             self._emit(Note(doubt))
         self._servers.keep(able)
         if will_come:
-            self._backend()  # a missing trainer is told before anybody waits for photos
+            # A missing trainer or a models folder out of reach is told before anybody waits for photos.
+            self._backend()
+            reach(self._options.models_dir)
 
     def _engine(self) -> Engine:
         return Engine(

@@ -23,7 +23,7 @@ from ..store import Store, explain_full_disk, write_atomically
 from ..training.person import PersonTraining, Trained, Trainer, as_named
 from ..training.photos import advice_of, check_photos, settled_trigger
 from ..training.prepare import extras_of
-from ..training.trainers import base_model_of, is_sandbox, make_trainer
+from ..training.trainers import base_model_of, is_sandbox, make_trainer, reach
 from ..training.verify import verify_used
 from .train import RECORD, REPORT, TrainOptions, TrainResult
 
@@ -81,6 +81,7 @@ class TrainRun:
             return make_trainer(options.trainer, sandbox=False)
         probed = self._servers.probe(self._emit)
         self._servers.keep(probed)
+        reach(options.models_dir)
         sweep_trials(probed, options.models_dir, work=self._work)
         sandbox = is_sandbox(probed)
         base_model = base_model_of(probed, options.models_dir, family=family, checkpoint=None)

@@ -117,6 +117,8 @@ class Trainer:
             WebUIError: A server, while the choice was made; the training is kept.
         """
         dataset = self._dataset()
+        if dataset.held_out_why:
+            self._engine.emit(Note(dataset.held_out_why))
         recipe = self._recipe()
         call = self._call(dataset, recipe)
         outcome = self._engine.local(call, lambda: self._make(dataset, recipe, call))
@@ -241,7 +243,7 @@ class Trainer:
         return run
 
     def _choose(self, run: TrainingRun, dataset: Dataset) -> Choice | None:
-        if not self._chooses:
+        if not self._chooses or self._one_only(run):
             return None
         from ..choosing import choose_checkpoint
 
@@ -263,6 +265,11 @@ class Trainer:
         )
         self._engine.emit(LoraChosen(choice.step, choice.weight, choice.why))
         return choice
+
+    def _one_only(self, run: TrainingRun) -> bool:
+        """Whether there is nothing to choose: one checkpoint, one weight."""
+        choose = self._what.choose
+        return len(run.checkpoints) == 1 and choose is not None and set(choose.weights) == {choose.weight}
 
     @staticmethod
     def _chosen(run: TrainingRun, choice: Choice | None) -> Checkpoint:

@@ -55,6 +55,19 @@ def is_sandbox(probed: Sequence[Probed]) -> bool:
     return kinds == {True}
 
 
+def reach(models_dir: Path | str | None) -> None:
+    """Look whether a models folder on another machine can be reached: before a training, not after it.
+
+    Raises:
+        TrainError: It cannot; unknown host key, refused login, no such folder, …
+    """
+    if isinstance(models_dir, str):
+        from train_lora.places import open_place
+
+        with open_place(models_dir):
+            pass
+
+
 def trials_of(choose: ChooseParams, *, sandbox: bool, emit: Listener) -> ChooseParams:
     """How the checkpoint of a run for portraits is chosen: on the sandbox with fewer pictures.
 
@@ -65,8 +78,8 @@ def trials_of(choose: ChooseParams, *, sandbox: bool, emit: Listener) -> ChooseP
     quick = choose.model_copy(update={"pictures": 2, "finalists": 1, "weights": (choose.weight,)})
     emit(
         Note(
-            "Every checkpoint makes only 2 pictures here, because this is the sandbox; with a real WebUI it is "
-            f"{choose.pictures}, at several weights."
+            "Every checkpoint makes only 2 pictures here, because this is the sandbox; with a real WebUI "
+            f"it is {choose.pictures}, at several weights."
         )
     )
     return quick

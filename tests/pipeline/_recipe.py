@@ -26,8 +26,10 @@ SMALL = (
     "stages.txt2img.steps=4",
     "stages.img2img.steps=4",
     "stages.upscale.steps=4",
+    "train.save_every_n_steps=null",
+    "choose.weights=[0.8]",
 )
-"""One pose in two tones: 2 txt2img, 2 img2img, 2 upscales."""
+"""One pose in two tones: 2 txt2img, 2 img2img, 2 upscales; one checkpoint at one weight, nothing to choose."""
 GENERATIONS = 6
 
 E = TypeVar("E", bound=Event)

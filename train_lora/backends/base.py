@@ -66,7 +66,7 @@ class TrainerBackend(Protocol):
         ...
 
     def identity(self) -> Mapping[str, str]:
-        """What else decides the result: the base model's "name", "sha256" or other hash, "family". No path."""
+        """What else decides the result, such as the base model's "name", "sha256" and "family". No path."""
         ...
 
     def machine(self) -> Mapping[str, Any] | None:

@@ -3,6 +3,7 @@ names, identities of servers and LoRAs, requests as they are kept, the upscaler.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +15,13 @@ from sdwebui_client import Capabilities, EncodedImage
 from sdwebui_client.capabilities import CheckpointInfo, Flavour, LoraInfo
 from stages.errors import LikenessNotReached, PlanError, StageError
 from stages.lib.upscale import choose_upscaler
-from stages.lora import lora_identity, models_folder, named_lora, require_trainer, slug
+from stages.lora import lora_identity, models_folder, named_lora, slug
 from stages.plan import stand_in, with_lora
 from stages.presets import load_preset
 from stages.provenance import summarise_request
 from stages.servers import Probed, model_hash, server_identity, with_reported_model
 from stages.texts import FROM_PHOTO, Texts
+from stages.training.trainers import is_sandbox
 
 HASHED = CheckpointInfo(
     "real.safetensors [abcdef0123]", "real", "/m/real.safetensors", "abcdef0123", "abcdef0123" + "4" * 54
@@ -88,11 +90,22 @@ def test_a_sandbox_and_a_real_server_never_share_results() -> None:
     assert server_identity(_caps(), None) != server_identity(_caps(sandbox=True), None)
 
 
-def test_a_real_server_needs_a_lora_or_a_trainer() -> None:
-    assert require_trainer([_probed(_caps(sandbox=True))]) == "sandbox"
-    with pytest.raises(StageError, match="--lora NAME") as caught:
-        require_trainer([_probed(_caps(sandbox=True)), _probed(_caps())])
-    assert "--webui sandbox" in caught.value.hint
+def test_the_sandbox_and_a_real_server_are_not_mixed() -> None:
+    assert is_sandbox([_probed(_caps(sandbox=True))])
+    assert not is_sandbox([_probed(_caps())])
+    assert not is_sandbox([])
+    with pytest.raises(StageError, match="no LoRA suits both"):
+        is_sandbox([_probed(_caps(sandbox=True)), _probed(_caps())])
+
+
+def test_a_named_lora_brings_its_words_and_its_weight() -> None:
+    metadata = {"ss_trigger": "qzv woman", "ss_chosen_weight": "0.9"}
+    caps = replace(_caps(), loras=(LoraInfo(name="alice", metadata=metadata),))
+    lora = named_lora("alice", [_probed(caps)])
+    assert (lora.trigger, lora.weight) == ("qzv woman", 0.9)
+    for nonsense in ("", "high", "nan", "-1", "7"):
+        caps = replace(_caps(), loras=(LoraInfo(name="alice", metadata={"ss_chosen_weight": nonsense}),))
+        assert named_lora("alice", [_probed(caps)]).weight is None
 
 
 def test_a_real_server_does_not_tell_where_its_models_are(tmp_path: Any) -> None:

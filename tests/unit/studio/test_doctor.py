@@ -81,8 +81,14 @@ def test_a_long_list_is_cut() -> None:
     )
 
 
-def test_without_a_lora_a_real_webui_gets_a_note_and_the_sandbox_none() -> None:
-    assert by_name(check_server("u", FULL, None))["the person's LoRA"].status == "note"
+def test_a_lora_that_would_be_trained_has_to_be_published_somewhere(tmp_path: Path) -> None:
+    found = by_name(check_server("u", FULL, None))
+    assert found["the person's LoRA"].status == "ok"
+    assert "trained" in found["the person's LoRA"].detail
+    assert found["models folder"].status == "note"
+    assert "--models-dir" in found["models folder"].advice
+    (tmp_path / "Lora").mkdir()
+    assert "models folder" not in by_name(check_server("u", FULL, tmp_path))
     sandbox = Capabilities(Flavour.A1111, sandbox=True)
     assert by_name(check_server("u", sandbox, None))["the person's LoRA"].status == "ok"
 
