@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._files import sha256_file
 from ...dataset import Dataset
 from ...errors import ArtifactError, TrainError
 from .remote_link import Link
+from .runner import OutFile
+
+if TYPE_CHECKING:
+    from paramiko import SFTPClient
 
 _BUNDLE_BYTES = 4 * 1024 * 1024
 """Of a tar sent at once; what a broken connection costs at most."""
@@ -173,3 +178,40 @@ def _fill(
             on_moved(local.tell(), size)
         local.flush()
         os.fsync(local.fileno())
+
+
+# ---- by SFTP: small things, often
+
+
+def read_there(sftp: SFTPClient, path: str, offset: int) -> bytes:
+    """A file there, from a byte on."""
+    with sftp.open(path, "rb") as stream:
+        if offset:
+            stream.seek(offset)
+        return stream.read()
+
+
+def write_there(sftp: SFTPClient, path: str, data: bytes) -> None:
+    """Write a file there; whole or not at all, for its owner only."""
+    with sftp.open(f"{path}.part", "wb") as stream:
+        stream.chmod(0o600)
+        stream.write(data)
+    sftp.posix_rename(f"{path}.part", path)
+
+
+def overwrite_there(sftp: SFTPClient, path: str, data: bytes) -> None:
+    """Write over the beginning of a file there. Fails where it is gone: it must not come back."""
+    with sftp.open(path, "r+b") as stream:
+        stream.write(data)
+
+
+def walk_there(sftp: SFTPClient, folder: str, below: str) -> list[OutFile]:
+    """Every file below a folder there."""
+    found = []
+    for entry in sftp.listdir_attr(folder):
+        rel = f"{below}{entry.filename}"
+        if stat.S_ISDIR(entry.st_mode or 0):
+            found += walk_there(sftp, f"{folder}/{entry.filename}", f"{rel}/")
+        elif stat.S_ISREG(entry.st_mode or 0):
+            found.append(OutFile(rel, entry.st_size or 0))
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...dataset import Dataset
 from ...errors import TrainError
 from ...progress import Cancel, stop_if_cancelled
-from .remote_files import download, upload_dataset
+from .remote_files import download, overwrite_there, read_there, upload_dataset, walk_there, write_there
 from .remote_link import Link
 from .runner import ENDED, SUPERVISOR, OutFile
 
@@ -175,22 +174,22 @@ class SshHost:
 
     def _put(self, rel: str, data: bytes) -> None:
         try:
-            self._link.sftp(lambda sftp: _write(sftp, self._at(rel), data))
+            self._link.sftp(lambda sftp: write_there(sftp, self._at(rel), data))
         except (
             OSError
         ):  # SFTP does not say what was wrong ("Failure"); this way it is told, or folders are made
             self._side("put", stdin=data, rel=rel)
 
     def read_file(self, rel: str) -> bytes | None:
-        return self._look(self._at(rel), lambda sftp, path: _read(sftp, path, 0), None)
+        return self._look(self._at(rel), lambda sftp, path: read_there(sftp, path, 0), None)
 
     def read_log(self, name: str, offset: int) -> bytes:
         self._beat()
-        return self._look(self._at(name), lambda sftp, path: _read(sftp, path, offset), b"")
+        return self._look(self._at(name), lambda sftp, path: read_there(sftp, path, offset), b"")
 
     def list_out(self) -> tuple[OutFile, ...]:
         none: list[OutFile] = []
-        found = self._look(self._at("out"), lambda sftp, path: _walk(sftp, path, ""), none)
+        found = self._look(self._at("out"), lambda sftp, path: walk_there(sftp, path, ""), none)
         return tuple(sorted(found, key=lambda file: file.rel))
 
     def fetch(self, rel: str, dst: Path) -> None:
@@ -275,7 +274,7 @@ class SshHost:
         """A quick look without starting a Python there; False also where SFTP does not show /proc."""
         path = f"/proc/{status.get('supervisor_pid')}/stat"
         try:
-            text = self._look(path, lambda sftp, path: _read(sftp, path, 0), b"")
+            text = self._look(path, lambda sftp, path: read_there(sftp, path, 0), b"")
             return int(text.rpartition(b")")[2].split()[19]) == status.get("supervisor_start")
         except (OSError, ValueError, IndexError):
             return False
@@ -321,7 +320,9 @@ class SshHost:
         self._beaten = time.monotonic()
         note = json.dumps({"label": self._label}).encode()
         self._look(
-            self._at(f"clients/{self._client}.json"), lambda sftp, path: _overwrite(sftp, path, note), None
+            self._at(f"clients/{self._client}.json"),
+            lambda sftp, path: overwrite_there(sftp, path, note),
+            None,
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -329,33 +330,3 @@ class SshHost:
         while time.monotonic() < until:
             stop_if_cancelled(self._cancel)
             time.sleep(0.1)
-
-
-def _read(sftp: SFTPClient, path: str, offset: int) -> bytes:
-    with sftp.open(path, "rb") as stream:
-        if offset:
-            stream.seek(offset)
-        return stream.read()
-
-
-def _write(sftp: SFTPClient, path: str, data: bytes) -> None:
-    with sftp.open(f"{path}.part", "wb") as stream:
-        stream.chmod(0o600)
-        stream.write(data)
-    sftp.posix_rename(f"{path}.part", path)
-
-
-def _overwrite(sftp: SFTPClient, path: str, data: bytes) -> None:
-    with sftp.open(path, "r+b") as stream:  # fails where the job is gone: it must not come back
-        stream.write(data)
-
-
-def _walk(sftp: SFTPClient, folder: str, below: str) -> list[OutFile]:
-    found = []
-    for entry in sftp.listdir_attr(folder):
-        rel = f"{below}{entry.filename}"
-        if stat.S_ISDIR(entry.st_mode or 0):
-            found += _walk(sftp, f"{folder}/{entry.filename}", f"{rel}/")
-        elif stat.S_ISREG(entry.st_mode or 0):
-            found.append(OutFile(rel, entry.st_size or 0))
-    return found
