@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ from train_lora import Checkpoint, Dataset, build_dataset, load_photos, read_dat
 pytestmark = pytest.mark.slow
 
 PHOTOS = tuple(path.name for path in sorted(EXAMPLES.glob("[0-9]*")))
-QUICK = {"pictures": 1, "weights": [0.8]}
+QUICK: dict[str, Any] = {"pictures": 1, "weights": [0.8]}
 """One round, one picture of each checkpoint."""
 ROOT = Path(__file__).parents[2]
 
@@ -104,7 +105,7 @@ def _all_was_tried(choice: Choice) -> None:
     for step in _finalists(choice):
         assert {weight for tried_step, weight in tried if tried_step == step} == {0.6, 0.7, 0.8, 0.9, 1.0}
     by_step = {trial.step: trial for trial in choice.trials if trial.weight == 0.8}
-    assert by_step[200].likeness < 0.5 < 0.9 < by_step[600].likeness
+    assert by_step[200].likeness < 0.6 < 0.9 < by_step[600].likeness
     assert by_step[600].copying < 0.3 < 0.8 < by_step[1200].copying
     assert by_step[1200].likeness > 0.9, "a copy is as like as can be"
     assert by_step[1200].variety < 0.6 * by_step[600].variety
@@ -303,7 +304,7 @@ def test_a_killed_choice_goes_on_where_it_was(tmp_path: Path) -> None:
         first.wait()
         left = {name for name in in_models_dir(models_dir) if name.startswith("tmp-")}
         done = subprocess.run(start, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300)
-        assert done.stdout.startswith("600 0.8 ")
+        assert done.stdout == "600 0.8\n"
         # What ran when it was killed is made again, nothing else is.
         assert generations(server) <= 4 * (6 + 4) + 1
         assert len(left) <= 1, "one at a time"

@@ -15,7 +15,7 @@ PICTURE = TrialPicture("ab" * 32, 1, "photo", 0.83, 0.5, 0.0)
 
 def trial(step: int, score: float, *, weight: float = 0.8, likeness: float = 0.83, **more: float) -> Trial:
     rest = {"worst": likeness, "variety": 0.8, "copying": 0.0, **more}
-    return Trial(step, weight, likeness, score=score, pictures=(PICTURE,), **rest)  # type: ignore[arg-type]
+    return Trial(step, weight, likeness, score=score, pictures=(PICTURE,), **rest)
 
 
 def why(*trials: Trial, compared: Compared = HELD) -> str:
