@@ -13,8 +13,9 @@ from studio.errors import BadInput
 
 def given(folder: Path, **options: Any) -> dict[str, Any]:
     names = ("name", "out", "lora", "pose_from", "count", "seed", "subject", "models_dir", "api_auth_file")
+    others = ("ca_file", "trainer", "base_model", "tone", "identity")
     return {
-        **dict.fromkeys((*names, "ca_file")),
+        **dict.fromkeys((*names, *others)),
         "user": str(folder),
         "webui": (),
         "insecure": False,
