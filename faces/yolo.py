@@ -182,7 +182,7 @@ def _load(path: str, _mtime_ns: int, _size: int) -> tuple[Any, tuple[int, ...]]:
     """The model and the numbers of its classes that are faces."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    ultralytics = require("ultralytics", "ultralytics", 'pip install "sdwebui-client[yolo]"')
+    ultralytics = require("ultralytics", "ultralytics", 'pip install -e ".[yolo]"')
     try:
         model = ultralytics.YOLO(path)
         task, names = model.task, dict(model.names)

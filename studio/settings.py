@@ -25,6 +25,7 @@ VARIABLES: dict[str, str] = {
     "SDWEBUI_MODELS_DIR": "the WebUI's models folder (with Lora/ in it): a path this machine can write to, "
     "`sftp://user@host/path`, or the address of a storage fsspec knows",
     "SDWEBUI_CA_FILE": "a PEM file of the certificate authority of an https WebUI",
+    "SDWEBUI_FACE_YOLO": "YOLO weights (face_yolov8n.pt) to find faces with here; needs the extra [yolo]",
     "SDWEBUI_SSH_KEY": "the private key for other machines; without it those of ~/.ssh and of the agent",
     "SDWEBUI_SSH_KNOWN_HOSTS": "the file of host keys that are trusted; without it ~/.ssh/known_hosts",
 }
@@ -43,6 +44,7 @@ class Settings:
         ca_file: certificate authority for https, or None for the system's.
         ssh_key: private key for other machines, or None for the usual ones.
         ssh_known_hosts: host keys that are trusted, or None for the usual file; need not be there yet.
+        face_yolo: YOLO weights for faces, or None for CenterFace; `faces` reads the variable itself.
     """
 
     urls: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ class Settings:
     ca_file: Path | None = None
     ssh_key: Path | None = None
     ssh_known_hosts: Path | None = None
+    face_yolo: Path | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -69,6 +72,7 @@ class Settings:
         ca_file = env.get("SDWEBUI_CA_FILE", "").strip()
         ssh_key = env.get("SDWEBUI_SSH_KEY", "").strip()
         known_hosts = env.get("SDWEBUI_SSH_KNOWN_HOSTS", "").strip()
+        face_yolo = env.get("SDWEBUI_FACE_YOLO", "").strip()
         return cls(
             urls=split_urls(env.get("SDWEBUI_URL", "")),
             username=username,
@@ -77,6 +81,7 @@ class Settings:
             ca_file=existing_file(ca_file, "SDWEBUI_CA_FILE") if ca_file else None,
             ssh_key=existing_file(ssh_key, "SDWEBUI_SSH_KEY") if ssh_key else None,
             ssh_known_hosts=Path(known_hosts).expanduser() if known_hosts else None,
+            face_yolo=Path(face_yolo).expanduser() if face_yolo else None,
         )
 
 
