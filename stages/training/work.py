@@ -24,7 +24,7 @@ def save_finished(folder: Path, run: TrainingRun) -> None:
         "checkpoints": [
             {
                 "step": checkpoint.step,
-                "file": checkpoint.artifact.path.relative_to(folder).as_posix(),
+                "file": checkpoint.artifact.path.resolve().relative_to(folder.resolve()).as_posix(),
                 "sha256": checkpoint.artifact.sha256,
             }
             for checkpoint in run.checkpoints
