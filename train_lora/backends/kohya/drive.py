@@ -200,11 +200,13 @@ class _Training:
                 return self._follow()
             self._wait_for_end()  # whoever owned it was killed this very moment
             earlier = Ended(read_again(self._host, self._steps), status.get("exit_code"), None)
-            if earlier.succeeded or self._has_all():
-                return replace(earlier, complete=True)
+            if earlier.succeeded:
+                return earlier
             self._look()  # it may have saved something since
             spoiled = earlier.parser.nan_step
             self._states = [s for s in self._states if spoiled is None or int(s["step"]) < spoiled]
+            if self._has_all():
+                return replace(earlier, complete=True)
         self._start()
         return self._follow()
 
