@@ -19,7 +19,8 @@ from .errors import StageError
 from .events import LoraPublished, LoraReady
 from .presets import Preset
 from .servers import Probed, ServerSet
-from .training.person import Publish, Trained, as_named
+from .training.files import as_named
+from .training.person import Publish, Trained
 
 
 @dataclass(frozen=True)

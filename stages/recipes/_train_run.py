@@ -20,7 +20,8 @@ from ..lora import for_trial, publish_everywhere, sweep_trials
 from ..progress import Announcer, Tracker
 from ..servers import ServerSet
 from ..store import Store, explain_full_disk, write_atomically
-from ..training.person import PersonTraining, Trained, Trainer, as_named
+from ..training.files import as_named
+from ..training.person import PersonTraining, Trained, Trainer
 from ..training.photos import advice_of, check_photos, settled_trigger
 from ..training.prepare import extras_of
 from ..training.trainers import base_model_of, is_sandbox, make_trainer, reach
@@ -121,6 +122,7 @@ class TrainRun:
             publish=for_trial(servers, options.models_dir, work=self._work) if servers else None,
             captioner=captioner,
             regularisation=regularisation,
+            measure_first=options.measure_first,
         ).go()
 
     def _for_choosing(self, backend: TrainerBackend) -> ServerSet | None:

@@ -42,6 +42,8 @@ class TrainOptions:
     """Choose the best checkpoint by likeness; else the last one is taken."""
     publish: bool = True
     """Put it on the servers."""
+    measure_first: bool = False
+    """Time a few steps before the training when this machine was not timed yet."""
     subject: str = "person"
     """"woman", "man", …: the word for the person in captions and prompts."""
     consent: str | None = None

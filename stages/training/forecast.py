@@ -7,14 +7,16 @@ It says nothing of anybody's photos.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train_lora import Dataset, TrainerBackend, TrainError, TrainingRun, TrainProgress, TrainRecipe
-from train_lora.calibration import Calibration, calibration_key
+from train_lora.calibration import Calibration, calibration_key, calibration_recipe
 from train_lora.cost import Generations, Prediction, predict
+from train_lora.progress import Cancel
 
 if TYPE_CHECKING:
     from ..choosing import ChooseParams
@@ -46,6 +48,43 @@ def _generations(recipe: TrainRecipe, photos: int, choose: ChooseParams) -> Gene
     checkpoints = -(-steps // every) if every else 1
     width, height = choose.size(recipe.family)
     return Generations(choose.jobs(checkpoints), width, height, choose.steps)
+
+
+def calibrate(
+    recipe: TrainRecipe,
+    dataset: Dataset,
+    backend: TrainerBackend,
+    folder: Path,
+    *,
+    on_progress: Callable[[TrainProgress], None],
+    cancel: Cancel,
+) -> None:
+    """Measure the machine with a few steps of the very training, unless it was measured before.
+
+    Args:
+        recipe: The training; only its length is cut.
+        dataset: Its pictures.
+        backend: Who trains.
+        folder: For what the steps leave behind; removed again.
+        on_progress: Told how far it is.
+        cancel: Stops it.
+
+    Raises:
+        TrainError: It did not work; the training itself would not either.
+    """
+    if backend.sandbox or recall(recipe, backend.machine()) is not None:
+        return
+    watch, short = StopWatch(), calibration_recipe(recipe)
+
+    def relay(progress: TrainProgress) -> None:
+        watch.seen(progress)
+        on_progress(progress)
+
+    try:
+        run = backend.train(dataset, short, folder, on_progress=relay, cancel=cancel)
+        watch.keep(backend, short, dataset, run)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class StopWatch:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from train_lora import (
     Checkpoint,
     Dataset,
-    LoraArtifact,
     PhotoSet,
     TrainerBackend,
     TrainingRun,
@@ -21,7 +20,6 @@ from train_lora import (
     TrainRecipe,
     build_dataset,
     make_recipe,
-    read_artifact,
 )
 
 from ..canonical import digest, sha256_hex
@@ -29,7 +27,9 @@ from ..engine import Engine, Made, Outcome, StageCall
 from ..errors import StageError
 from ..events import LoraChosen, Note, TrainingPlanned, TrainingProgress
 from ..servers import ServerSet
-from .forecast import StopWatch, forecast
+from .files import with_weight
+from .forecast import StopWatch, calibrate, forecast
+from .record import training_record
 from .work import load_finished, save_finished
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Trainer:
         publish: Publish | None,
         captioner: Callable[[bytes], str] | None = None,
         regularisation: tuple[RegularisationImage, ...] = (),
+        measure_first: bool = False,
     ) -> None:
         """
         Args:
@@ -103,10 +104,12 @@ class Trainer:
             publish: Puts a checkpoint on them for that.
             captioner: The WebUI's interrogator, if the settings ask for it.
             regularisation: Pictures of other people, if the settings ask for them.
+            measure_first: Time a few steps before the training, so that the forecast is narrow.
         """
         self._engine, self._photos, self._what, self._backend = engine, photos, what, backend
         self._work, self._servers, self._publish = work, servers, publish
         self._captioner, self._regularisation = captioner, regularisation
+        self._measure_first = measure_first
 
     def go(self) -> Trained:
         """Train and choose, or find what was made from the same photos with the same settings.
@@ -190,8 +193,8 @@ class Trainer:
         since = time.monotonic()
         choice = self._choose(run, dataset)
         chosen = self._chosen(run, choice)
-        data = _with_weight(chosen.artifact.path, choice, folder / "chosen.part").read_bytes()
-        record = self._record(run, dataset, recipe, choice)
+        data = with_weight(chosen.artifact.path, choice, folder / "chosen.part").read_bytes()
+        record = training_record(self._engine.store, self._backend, run, dataset, recipe, choice)
         record["seconds"]["choosing"] = round(time.monotonic() - since, 1)
         self._forget_others(folder)
         return Made(outputs={"lora": data}, payload=record)
@@ -203,6 +206,16 @@ class Trainer:
                 "the training cannot begin:\n" + "\n".join(f"  - {text}" for text in lacking),
                 hint="Nothing was trained. Mend the above and run the same command again; "
                 "docs/training.md has the whole way.",
+            )
+        if self._measure_first:
+            self._engine.emit(Note("Timing a few steps on this machine first."))
+            calibrate(
+                recipe,
+                dataset,
+                self._backend,
+                folder.with_name(f"{folder.name}-measured"),
+                on_progress=self._relay,
+                cancel=self._engine.cancel,
             )
         prediction = forecast(
             recipe, len(dataset.source), self._backend, self._what.choose if self._chooses else None
@@ -219,17 +232,7 @@ class Trainer:
 
         def relay(progress: TrainProgress) -> None:
             watch.seen(progress)
-            self._engine.emit(
-                TrainingProgress(
-                    progress.step,
-                    progress.steps,
-                    progress.fraction,
-                    progress.eta_s,
-                    progress.message,
-                    phase=progress.phase,
-                    loss=progress.loss,
-                )
-            )
+            self._relay(progress)
 
         run = self._backend.train(dataset, recipe, folder, on_progress=relay, cancel=self._engine.cancel)
         run = replace(run, facts={**run.facts, "prediction": prediction.to_json()})
@@ -241,6 +244,19 @@ class Trainer:
                 Note(f"The GPU's memory was not enough; it was trained with lighter settings: {changed}.")
             )
         return run
+
+    def _relay(self, progress: TrainProgress) -> None:
+        self._engine.emit(
+            TrainingProgress(
+                progress.step,
+                progress.steps,
+                progress.fraction,
+                progress.eta_s,
+                progress.message,
+                phase=progress.phase,
+                loss=progress.loss,
+            )
+        )
 
     def _choose(self, run: TrainingRun, dataset: Dataset) -> Choice | None:
         if not self._chooses or self._one_only(run):
@@ -277,48 +293,6 @@ class Trainer:
             return run.checkpoints[-1]
         return next(checkpoint for checkpoint in run.checkpoints if checkpoint.step == choice.step)
 
-    def _record(
-        self, run: TrainingRun, dataset: Dataset, recipe: TrainRecipe, choice: Choice | None
-    ) -> dict[str, Any]:
-        settings = recipe.model_dump(mode="json")
-        return {
-            "trigger": recipe.trigger,
-            "family": recipe.family,
-            "sandbox": self._backend.sandbox,
-            "trainer": {
-                "name": self._backend.name,
-                "version": self._backend.version,
-                "command": list(run.command),
-                "facts": {name: value for name, value in run.facts.items() if name != "prediction"},
-            },
-            "base_model": dict(self._backend.identity()) or None,
-            "dataset": {
-                "manifest_sha256": dataset.manifest_sha256,
-                "resolution": dataset.size,
-                "items": [
-                    {
-                        "image": item.image,
-                        "caption": item.caption,
-                        "width": item.width,
-                        "height": item.height,
-                        "kind": item.kind,
-                        "picture": self._engine.store.put((dataset.dir / item.image).read_bytes()),
-                    }
-                    for item in dataset.items
-                ],
-                "held_out": [photo.sha256 for photo in dataset.held_out],
-                "regularisation": len(dataset.regularisation),
-            },
-            "settings": {name: value for name, value in settings.items() if name != "name"},
-            "steps": run.steps,
-            "resumed_from": run.resumed_from,
-            "lighter": dict(run.lighter) if run.lighter is not None else None,
-            "losses": [[step, round(loss, 5)] for step, loss in run.losses],
-            "seconds": {phase: round(seconds, 1) for phase, seconds in run.seconds.items()},
-            "choice": choice.to_json() if choice else None,
-            "prediction": None if self._backend.sandbox else run.facts.get("prediction"),
-        }
-
     @staticmethod
     def _forget_others(folder: Path) -> None:
         """The chosen one goes into the store; the others would only take room."""
@@ -334,34 +308,3 @@ class Trainer:
             part.write_bytes(self._engine.store.get(sha256))
             part.replace(path)
         return path
-
-
-def _with_weight(path: Path, choice: Choice | None, target: Path) -> Path:
-    """The file with the chosen weight in its metadata, where `make-profile --lora` finds it."""
-    if choice is None:
-        return path
-    from train_lora.lora_metadata import rewrite_metadata
-
-    rewrite_metadata(path, target, add={"ss_chosen_weight": f"{choice.weight:g}"}, keep_personal=True)
-    return target
-
-
-def as_named(path: Path, name: str, work: Path) -> LoraArtifact:
-    """The LoRA as a file of the name it will be published by.
-
-    Args:
-        path: The stored file.
-        name: Its name in prompts.
-        work: The run's work folder. It keeps every file that was published: deleting the run finds the copies
-            by them.
-    """
-    named = work / "lora" / f"{name}.safetensors"
-    named.parent.mkdir(parents=True, exist_ok=True)
-    part = named.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    try:
-        part.hardlink_to(path)
-    except OSError:
-        shutil.copyfile(path, part)
-    part.replace(named)
-    return read_artifact(named)

@@ -73,6 +73,9 @@ Exit status: 0 done, 2 bad input or preset, 3 trainer, server or capability, 130
 )
 @trainer_options
 @webui_options
+@click.option(
+    "--calibrate", is_flag=True, help="Time 20 steps on a machine not timed yet, then say how long it takes."
+)
 @click.option("--no-webui", is_flag=True, help="Only train: choose and publish nothing.")
 @click.option("--no-choose", is_flag=True, help="Take the last checkpoint instead of the one most alike.")
 @click.option("--no-publish", is_flag=True, help="Leave the LoRA in the --out folder.")
@@ -119,6 +122,7 @@ class _Asked:
     trainer: TrainerAsked
     choose: bool
     publish: bool
+    calibrate: bool
     subject: str
 
     def options(self, *, models_dir: Path | str | None, consent_note: str | None) -> TrainOptions:
@@ -134,6 +138,7 @@ class _Asked:
             models_dir=models_dir,
             choose=self.choose,
             publish=self.publish,
+            measure_first=self.calibrate,
             subject=self.subject,
             consent=consent_note,
             person=self.person,
@@ -171,6 +176,7 @@ def _read(given: dict[str, Any]) -> _Asked:
         trainer=read_trainer_options(given["trainer"], given["base_model"]),
         choose=not given["no_choose"],
         publish=not given["no_publish"],
+        calibrate=given["calibrate"],
         subject=given["subject"],
     )
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,10 +24,9 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, trainer: dict[str, str]) -> Iterator[None]:
+def own_cache(tmp_path: Path, trainer: dict[str, str]) -> None:
     """What the fake trainer takes must not be remembered as what this machine can do."""
     trainer["XDG_CACHE_HOME"] = str(tmp_path / "cache")
-    yield
 
 
 def train(cwd: Path, trainer: dict[str, str], *args: str, **env: str) -> subprocess.CompletedProcess[str]:

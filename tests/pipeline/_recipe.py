@@ -29,7 +29,7 @@ SMALL = (
     "train.save_every_n_steps=null",
     "choose.weights=[0.8]",
 )
-"""One pose in two tones: 2 txt2img, 2 img2img, 2 upscales; one checkpoint at one weight, nothing to choose."""
+"""One pose in two tones: 2 txt2img, 2 img2img, 2 upscales. One checkpoint, one weight: nothing to choose."""
 GENERATIONS = 6
 
 E = TypeVar("E", bound=Event)
