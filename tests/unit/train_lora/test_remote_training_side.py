@@ -166,8 +166,8 @@ def test_a_run_asked_for_twice_starts_once_and_outlives_who_started_it(supervise
     pid = json.loads(first)["supervisor_pid"]
     assert os.getsid(pid) == pid
     assert ask("alive", job=str(supervised)) == {"alive": True}
-    assert ask("busy", jobs=str(supervised.parent)) == {"running": 1}
-    assert ask("busy", jobs=str(supervised)) == {"running": 0}
+    assert ask("busy", jobs=str(supervised.parent)) == {"jobs": 1}
+    assert ask("busy", jobs=str(supervised)) == {"jobs": 0}
 
 
 def test_a_supervisor_that_cannot_start_says_why(job: Path) -> None:
@@ -176,6 +176,14 @@ def test_a_supervisor_that_cannot_start_says_why(job: Path) -> None:
     assert answer["alive"] is False
     assert answer["exit_code"] == 1
     assert "no such thing" in answer["said"]
+
+
+def test_results_that_nobody_fetched_count_as_a_job(job: Path) -> None:
+    job.mkdir(parents=True)
+    (job / "status.json").write_text(json.dumps({"state": "exited", "exit_code": 1}))
+    assert ask("busy", jobs=str(job.parent)) == {"jobs": 0}
+    (job / "status.json").write_text(json.dumps({"state": "exited", "exit_code": 0}))
+    assert ask("busy", jobs=str(job.parent)) == {"jobs": 1}
 
 
 def test_another_process_with_the_supervisors_number_is_not_it(job: Path) -> None:

@@ -100,7 +100,7 @@ class SshKohyaTrainer:
             with self._link() as link:
                 paths = locate(link, self.setup)
                 facts = _probe(link, paths, recipe)
-                if link.side(paths.python, "busy", jobs=paths.jobs)["running"]:
+                if link.side(paths.python, "busy", jobs=paths.jobs)["jobs"]:
                     facts = _without_free_memory(facts)
         except TrainError as error:
             return [str(error)]

@@ -248,8 +248,9 @@ def alive(job: str) -> dict[str, Any]:
 
 
 def busy(jobs: str) -> dict[str, Any]:
-    """How many trainings in the jobs folder are at work."""
-    return {"running": sum(_supervised(folder) for folder in Path(jobs).glob(f"{PREFIX}*"))}
+    """How many trainings in the jobs folder are at work, or done and still to be fetched."""
+    folders = list(Path(jobs).glob(f"{PREFIX}*"))
+    return {"jobs": sum(_supervised(one) or _status(one).get("exit_code") == 0 for one in folders)}
 
 
 def _wait(until: Callable[[], bool], seconds: float) -> None:
