@@ -287,7 +287,18 @@ def test_exit_code_0_without_pictures_is_a_failure(work: Workplace) -> None:
 def test_a_file_that_is_not_whole_is_refused(work: Workplace, modes: str) -> None:
     with pytest.raises(ArtifactError, match="not the LoRA that was to be trained"):
         work.train(modes)
-    assert not (work.out_dir / "alice.safetensors").exists()
+    assert not list(work.out_dir.glob("*.safetensors"))
+    run = work.train()
+    assert [checkpoint.step for checkpoint in run.checkpoints][-1] == 6
+    assert all(len(read_header(checkpoint.artifact.path)[1]) == 792 for checkpoint in run.checkpoints)
+
+
+def test_a_last_file_that_vanished_is_trained_again(work: Workplace) -> None:
+    with pytest.raises(ArtifactError):
+        work.train("half", save_every_n_steps=4)
+    run = work.train(save_every_n_steps=4)
+    assert [checkpoint.step for checkpoint in run.checkpoints] == [4, 6]
+    assert run.resumed_from == 4
 
 
 def test_standing_still_is_noticed(work: Workplace) -> None:

@@ -199,7 +199,8 @@ def _disk(facts: Mapping[str, Any], recipe: TrainRecipe) -> Iterator[str]:
 
 
 def disk_bytes(recipe: TrainRecipe) -> int:
-    """Rough disk space of a training: each checkpoint twice (as saved, and as handed over), two saved
+    """Rough disk space of a training: each checkpoint three times (as saved, on its
+    way, handed over), two saved
     states."""
     steps = recipe.steps or recipe.max_steps
     kept = 1 + (math.ceil(steps / recipe.save_every_n_steps) if recipe.save_every_n_steps else 0)
@@ -211,4 +212,4 @@ def disk_bytes(recipe: TrainRecipe) -> int:
     states = (
         2 * 6 * _FILE_MIB_A_RANK[recipe.family] * recipe.network_dim
     )  # weights and two moments in 32 bits
-    return int((2 * kept * a_file + states) * (1 << 20))
+    return int((3 * kept * a_file + states) * (1 << 20))

@@ -50,7 +50,7 @@ def metadata_of(dataset: Dataset, recipe: TrainRecipe, trainer: str) -> dict[str
 def collect(
     host: JobHost, files: Mapping[int, str], recipe: TrainRecipe, out_dir: Path, *, add: Mapping[str, str]
 ) -> tuple[Checkpoint, ...]:
-    """Bring checkpoints into `out_dir`.
+    """Bring checkpoints into `out_dir`. All of them are checked before the first appears there.
 
     Args:
         host: Where they are.
@@ -60,31 +60,52 @@ def collect(
         add: Metadata to add.
 
     Raises:
-        ArtifactError: One of them is not what it has to be.
+        ArtifactError: One of them is not what it has to be; it is removed from the job, so that the next call
+            does not take it for trained.
         TrainError: One cannot be written here.
     """
-    last = max(files)
-    checkpoints = []
     with _room(out_dir) as room:
-        for step, rel in files.items():
-            target = out_dir / (
-                f"{recipe.name}.safetensors" if step == last else f"{recipe.name}-step{step:08d}.safetensors"
-            )
-            source = room / "source.safetensors"
-            host.fetch(f"out/{rel}", source)
-            check_saved(source, recipe, rel)
+        refused: ArtifactError | None = None
+        todo = list(files.items())
+        while todo:
+            step, rel = todo.pop(0)
+            host.fetch(f"out/{rel}", room / f"{step}.safetensors")
             try:
-                rewrite_metadata(
-                    source, target, add={**add, "ss_steps": str(step)}, keep_personal=recipe.keep_metadata
-                )
-            except OSError as error:
-                raise TrainError(
-                    f"{target} cannot be written: {error.strerror}.",
-                    "Make room or check permissions, then run the same command again: nothing is trained "
-                    "twice.",
-                ) from error
-            checkpoints.append(Checkpoint(step, read_artifact(target)))
-    return tuple(checkpoints)
+                check_saved(room / f"{step}.safetensors", recipe, rel)
+            except ArtifactError as error:
+                refused = refused or error
+                host.remove(f"out/{rel}")
+                # The checkpoint that the last file stood in place of would be taken next: looked at as well.
+                twin = saved_files(host, recipe.name, step).get(step)
+                todo += [(step, twin)] if twin is not None else []
+        if refused is not None:
+            raise refused
+        return tuple(
+            _put(
+                room / f"{step}.safetensors",
+                step,
+                recipe,
+                out_dir,
+                {**add, "ss_steps": str(step)},
+                step == max(files),
+            )
+            for step in files
+        )
+
+
+def _put(
+    source: Path, step: int, recipe: TrainRecipe, out_dir: Path, add: Mapping[str, str], last: bool
+) -> Checkpoint:
+    target = out_dir / (f"{recipe.name}.safetensors" if last else f"{recipe.name}-step{step:08d}.safetensors")
+    try:
+        rewrite_metadata(source, target, add=add, keep_personal=recipe.keep_metadata)
+        source.unlink()
+    except OSError as error:
+        raise TrainError(
+            f"{target} cannot be written: {error.strerror}.",
+            "Make room or check permissions, then run the same command again: nothing is trained twice.",
+        ) from error
+    return Checkpoint(step, read_artifact(target))
 
 
 def check_saved(path: Path, recipe: TrainRecipe, rel: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...dataset import Dataset
-from ...errors import ArtifactError, TrainCancelled, TrainError
+from ...errors import TrainCancelled, TrainError
 from ...progress import Cancel, OnTrainProgress, stop_if_cancelled
 from ...recipe import TrainRecipe
 from ..base import TrainingRun
@@ -184,7 +184,7 @@ class _Training:
             ended = self._attempt()
             if ended.reason == "cancelled":
                 raise self._cancelled()
-            if ended.succeeded and self._steps in saved_files(self._host, self._asked.name, self._steps):
+            if ended.succeeded and self._has_last():
                 return ended
             failure = self._explain(ended)
             if not failure.lighter_may_help or self._asked.lighter is None or self._job.lighter:
@@ -199,8 +199,9 @@ class _Training:
                 self._reporter.tell("the training is under way: following it", "preparing")
                 return self._follow()
             self._wait_for_end()  # whoever owned it was killed this very moment
+            status = self._host.status() or status
             earlier = Ended(read_again(self._host, self._steps), status.get("exit_code"), None)
-            if earlier.succeeded:
+            if earlier.succeeded and self._has_last():
                 return earlier
             self._look()  # it may have saved something since
             spoiled = earlier.parser.nan_step
@@ -220,8 +221,10 @@ class _Training:
         means a whole checkpoint. It is checked all the same, as every file is.
         """
         state = newest_state(self._states)
-        done = state is not None and state.step == self._steps
-        return done and self._steps in saved_files(self._host, self._asked.name, self._steps)
+        return state is not None and state.step == self._steps and self._has_last()
+
+    def _has_last(self) -> bool:
+        return self._steps in saved_files(self._host, self._asked.name, self._steps)
 
     def _start(self) -> None:
         state = newest_state(self._states)
@@ -292,11 +295,6 @@ class _Training:
 
     def _collected(self, ended: Ended, out_dir: Path, trainer: str) -> TrainingRun:
         files = saved_files(self._host, self._asked.name, self._steps)
-        if self._steps not in files:
-            raise ArtifactError(
-                f"sd-scripts said it saved the model, but {self._asked.name}.safetensors is not there.",
-                "Look at the training's log; run the same command again to go on from the last state.",
-            )
         add = metadata_of(self._dataset, self._recipe, trainer)
         checkpoints = collect(self._host, files, self._recipe, out_dir, add=add)
         self._reporter.close()
