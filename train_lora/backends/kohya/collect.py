@@ -76,8 +76,8 @@ def collect(
                 refused = refused or error
                 host.remove(f"out/{rel}")
                 # The checkpoint that the last file stood in place of would be taken next: looked at as well.
-                twin = saved_files(host, recipe.name, step).get(step)
-                todo += [(step, twin)] if twin is not None else []
+                twin = f"{recipe.name}-step{step:08d}.safetensors"
+                todo += [(step, twin)] if any(file.rel == twin for file in host.list_out()) else []
         if refused is not None:
             raise refused
         return tuple(

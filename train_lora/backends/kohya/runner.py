@@ -198,7 +198,8 @@ class LocalHost:
         except OSError as error:
             dst.unlink(missing_ok=True)
             raise TrainError(
-                f"{dst} cannot be written: {error.strerror}.", "Check permissions and free space."
+                f"{self._at(rel)} cannot be copied to {dst}: {error.strerror}.",
+                "Check permissions and free space, then run the same command again.",
             ) from error
 
     def cancel(self) -> None:
