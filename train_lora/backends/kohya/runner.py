@@ -115,7 +115,7 @@ class LocalHost:
     """
 
     survives = False
-    poll_s = 0.2
+    poll_s = 0.1
 
     def __init__(self, job_dir: Path, python: Path) -> None:
         self._dir = Path(job_dir).absolute()
