@@ -152,11 +152,13 @@ def publish_temporarily(
     book = Ledger(ledger) if ledger is not None else None
     if book is not None:
         book.add(name, artifact.sha256)
+    went_well = False
     try:
         with open_place(models_dir, auth=auth) as place:
             published = _put(artifact, name, place)
         _wait_until_listed(published, host)
         yield published
+        went_well = True
     finally:
         try:
             with open_place(models_dir, auth=auth) as place:
@@ -167,7 +169,9 @@ def publish_temporarily(
             if book is None:
                 raise
         else:
-            host.refresh_loras()
+            # After an error the server may be gone, and its second error would hide the first.
+            if went_well:
+                host.refresh_loras()
 
 
 def sweep_temporaries(

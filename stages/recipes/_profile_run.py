@@ -82,10 +82,13 @@ class ProfileRun:
             engine = self._engine()
             photos = self._photos(engine)
             tone = self._tone(photos)
+            # Before the trials of checkpoints: the progress is of all pictures together, and never goes back.
+            engine.tracker.plan(self._blueprint(None, tone).generations())
             lora = self._lora(engine, photos) if uses_lora(self._preset) else None
             blueprint = self._blueprint(lora, tone)
+            self._say_what_is_left_out(blueprint)
             shooter = self._shooter(engine, blueprint, photos, lora)
-            self._announce_plan(engine, blueprint)
+            self._announce_plan(blueprint)
             since = time.monotonic()
             session = Director(
                 shooter, blueprint.slots, blueprint.draws, parallel=len(self._servers.probed)
@@ -206,6 +209,8 @@ class ProfileRun:
             trigger=settled_trigger(preset.train.trigger, options.name, subject, self._emit),
             subject=subject,
             checkpoint=preset.checkpoint,
+            vae=preset.vae,
+            clip_skip=preset.clip_skip,
         )
         captioner, regularisation = extras_of(engine, servers, what)
         sweep_trials(servers.probed, options.models_dir, work=self._work)
@@ -229,10 +234,11 @@ class ProfileRun:
 
     def _blueprint(self, lora: PersonLora | None, tone: ToneChoice) -> Blueprint:
         caps_list = [server.caps for server in self._servers.probed]
-        blueprint = blueprint_of(self._options, caps_list, lora=lora, seed=self._seed(), tones=tone.tones)
+        return blueprint_of(self._options, caps_list, lora=lora, seed=self._seed(), tones=tone.tones)
+
+    def _say_what_is_left_out(self, blueprint: Blueprint) -> None:
         for name in blueprint.texts.left_out():
             self._emit(Note(f"The LoRA {name} of the mix is not on the servers and is left out."))
-        return blueprint
 
     def _seed(self) -> int:
         """The asked seed, or the one drawn when this folder was first used."""
@@ -298,7 +304,6 @@ class ProfileRun:
         others = sorted({name for name, _ in prompt.loras} - set(own))
         return {**own, **{name: lora_identity(name, lora_metadata(caps, name)) for name in others}}
 
-    def _announce_plan(self, engine: Engine, blueprint: Blueprint) -> None:
+    def _announce_plan(self, blueprint: Blueprint) -> None:
         generations = blueprint.generations()
-        engine.tracker.plan(generations)
         self._emit(PlanReady(sum(generations.values()), len(blueprint.slots), generations))

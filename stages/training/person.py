@@ -61,6 +61,9 @@ class PersonTraining:
     """"person", "woman", …: for the pictures by which the choice is made."""
     checkpoint: str | None
     """The model those pictures are drawn with; None = the one the server has loaded."""
+    vae: str | None = None
+    """Likewise, as in a preset for portraits."""
+    clip_skip: int = 1
 
 
 @dataclass(frozen=True)
@@ -278,6 +281,8 @@ class Trainer:
             dataset=dataset,
             publish=self._publish,
             on_event=self._engine.emit,
+            vae=self._what.vae,
+            clip_skip=self._what.clip_skip,
         )
         self._engine.emit(LoraChosen(choice.step, choice.weight, choice.why))
         return choice
