@@ -333,18 +333,30 @@ def locked(file: Path | None) -> Iterator[None]:
 
 
 def measure(
-    every: dict[str, Contender], setup: KohyaSetup, *, steps: int, rounds: int, gpu: bool, lock: Path | None
-) -> dict[str, Cost]:
-    """The median cost of each contender."""
-    found: dict[str, list[Cost]] = {name: [] for name in every}
+    every: dict[str, Contender],
+    setup: KohyaSetup,
+    *,
+    steps: int,
+    rounds: int,
+    gpu: bool,
+    lock: Path | None,
+    found: dict[str, list[Cost]],
+) -> None:
+    """Add the costs of each contender's runs to `found`."""
     for turn in range(rounds):
         for name, contender in every.items():
             print(f"{turn + 1}/{rounds} {contender.title}", file=sys.stderr)
             with locked(lock):
                 cost = run_once(contender, setup, steps, gpu=gpu)
             print(f"    {cost}", file=sys.stderr)
-            found[name].append(cost)
-    return {name: _median(costs) for name, costs in found.items()}
+            found.setdefault(name, []).append(cost)
+
+
+def kept(file: Path | None) -> dict[str, list[Cost]]:
+    """What earlier runs measured."""
+    if file is None or not file.is_file():
+        return {}
+    return {name: [Cost(**cost) for cost in some] for name, some in json.loads(file.read_text()).items()}
 
 
 def _median(costs: list[Cost]) -> Cost:
@@ -385,21 +397,22 @@ def table(every: dict[str, Contender], costs: dict[str, Cost]) -> str:
     return "\n".join(lines)
 
 
-def section(text: str, *, steps: int, rounds: int, resolution: int, gpu: bool) -> str:
+def section(text: str, *, steps: int, runs: tuple[int, int], resolution: int, gpu: bool) -> str:
     """The part of docs/benchmarks.md that is ours."""
     where = "the GPU" if gpu else f"{CORES} shared CPU cores, without a GPU"
     numbers = "bf16 (EasyPhoto fp16, defaults fp32)" if gpu else "fp32"
     how = "by the clock" if gpu else "CPU time spread over the cores, because others used them too"
+    count = f"{runs[0]}" if runs[0] == runs[1] else f"{runs[0]} to {runs[1]}"
     python, day = platform.python_version(), time.strftime("%Y-%m-%d")
     return f"""{BEGIN}
 # What a training costs
 
 sd-scripts v0.10.1 with random SD 1.5 weights at {resolution} px, {numbers}, on {where};
-Python {python}, {day}. Made by `python scripts/bench_training.py --write docs/benchmarks.md`: {rounds} rounds
-of {steps} steps each, in turns, medians, {how}.
-**To a finished LoRA is extrapolated**: loading, encoding the pictures, and all the steps that contender takes
+Python {python}, {day}. Made by `python scripts/bench_training.py --write docs/benchmarks.md`: medians of
+{count} runs of {steps} steps each, in turns, {how}.
+**The finished LoRA is extrapolated**: loading, encoding the pictures, and all the steps that contender takes
 for ten photos at the measured rate; choosing the checkpoint is not in it. Only the ratios mean anything for
-another machine or resolution, and only roughly.
+another machine or resolution, and only roughly: equal settings differed by a tenth.
 
 {text}
 
@@ -407,10 +420,10 @@ another machine or resolution, and only roughly.
   encoder trained, latents encoded anew in every step, mirrored pictures), given to sd-scripts.
 - sd-scripts' defaults are 1600 steps of rank 4 at a learning rate of 2e-6: in any time they learn next to
   nothing.
-- The last three lines show what single settings cost. At a low resolution the text encoder's share is larger
-  than at 512 px, because it does not grow with the picture.
-- Nothing here says anything about likeness.
-- SDXL is not measured: its weights did not fit the machine.
+- The last lines show what single settings cost. At a low resolution the text encoder's share is larger than
+  at 512 px, because it does not grow with the picture.
+- The memory is that of loading the model in fp32; at this resolution no setting needs more.
+- Nothing here says anything about likeness. SDXL was not run.
 {END}
 """
 
@@ -433,9 +446,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
     parser.add_argument("--lock", type=Path, help="hold this file's lock (flock) around each training")
-    parser.add_argument("--only", help="names of contenders, separated by commas; easyphoto is always there")
+    parser.add_argument("--only", help="names of contenders, separated by commas")
     parser.add_argument("--write", type=Path, help="put the table into this page")
-    parser.add_argument("--json", type=Path, help="write the costs to this file")
+    parser.add_argument(
+        "--json", type=Path, help="keep every run in this file; those already in it count too"
+    )
     options = parser.parse_args()
     # So that what is running is ended with us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -445,17 +460,21 @@ def main() -> None:
     gpu = shutil.which("nvidia-smi") is not None and not options.cpu
     resolution = options.resolution or (512 if gpu else 128)
     every = contenders(resolution)
-    if options.only:
-        wanted = {*options.only.split(","), "easyphoto"}
-        every = {name: one for name, one in every.items() if name in wanted}
-    steps = max(3, options.steps)
-    costs = measure(every, setup, steps=steps, rounds=options.rounds, gpu=gpu, lock=options.lock)
-    text = table(every, costs)
-    print(text)
+    wanted = options.only.split(",") if options.only else list(every)
+    steps, found = max(3, options.steps), kept(options.json)
+    chosen = {name: one for name, one in every.items() if name in wanted}
+    measure(chosen, setup, steps=steps, rounds=options.rounds, gpu=gpu, lock=options.lock, found=found)
     if options.json:
-        options.json.write_text(json.dumps({name: vars(cost) for name, cost in costs.items()}, indent=1))
+        plain = {name: [vars(cost) for cost in some] for name, some in found.items()}
+        options.json.write_text(json.dumps(plain, indent=1))
+    if "easyphoto" not in found:
+        parser.error("easyphoto is what the others are compared with: measure it too (--only …,easyphoto)")
+    costs = {name: _median(found[name]) for name in every if name in found}
+    text = table({name: every[name] for name in costs}, costs)
+    print(text)
     if options.write:
-        ours = section(text, steps=steps, rounds=options.rounds, resolution=resolution, gpu=gpu)
+        runs = [len(some) for some in found.values()]
+        ours = section(text, steps=steps, runs=(min(runs), max(runs)), resolution=resolution, gpu=gpu)
         page = options.write.read_text(encoding="utf-8")
         options.write.write_text(put_section(page, ours), encoding="utf-8")
 
