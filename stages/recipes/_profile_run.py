@@ -9,48 +9,31 @@ from collections.abc import Callable, Mapping, Sequence
 from secrets import randbelow
 
 from sdwebui_client import CancelToken, EncodedImage, WebUI, WebUIPool
-from train_lora import PhotoSet, TrainerBackend
+from train_lora import PhotoSet
 
 from ..canonical import digest
 from ..deliver import as_json
 from ..director import Director
 from ..engine import Engine
 from ..errors import PlanError
-from ..events import (
-    Event,
-    LoraReady,
-    Note,
-    PlanReady,
-    ServerChecked,
-)
+from ..events import Event, Note, PlanReady, ServerChecked
 from ..explain import LastRun
 from ..family import checkpoint_doubt
 from ..identity import face_crops, uses_lora
 from ..identity_check import prove_ip_adapter
 from ..lib.pose import skeleton_from_photo
 from ..lock import FolderLock
-from ..lora import (
-    PersonLora,
-    for_trial,
-    lora_identity,
-    lora_metadata,
-    named_lora,
-    planned_name,
-    publish_everywhere,
-    sweep_trials,
-)
+from ..lora import PersonLora, lora_identity, lora_metadata
 from ..plan import Blueprint, check_server
 from ..progress import Announcer, Tracker
-from ..servers import Probed, ServerSet
+from ..servers import ServerSet
 from ..shots import Shooter, Subject
 from ..store import Store, explain_full_disk, write_atomically
 from ..texts import FROM_PHOTO
 from ..tone import ToneChoice, choose_tones
-from ..training.person import PersonTraining, Trained, Trainer
-from ..training.photos import check_photos, settled_trigger
-from ..training.prepare import extras_of
-from ..training.trainers import base_model_of, is_sandbox, make_trainer, reach, trials_of
+from ..training.photos import check_photos
 from ._profile_delivery import Clock, Outcome, deliver
+from ._profile_lora import ProfileLora
 from .profile import ProfileOptions, RunResult, blueprint_of
 
 WORK = ".work"
@@ -71,6 +54,7 @@ class ProfileRun:
         self._work = options.out_dir / WORK
         self._emit = Announcer(on_event)
         self._servers = ServerSet(servers, checkpoint=options.preset.checkpoint)
+        self._maker = ProfileLora(options, self._servers, self._emit, work=self._work)
         self._cancel = cancel
         self._clock = Clock.start()
 
@@ -145,9 +129,7 @@ class ProfileRun:
             self._emit(Note(doubt))
         self._servers.keep(able)
         if will_come:
-            # A missing trainer or a models folder out of reach is told before anybody waits for photos.
-            self._backend()
-            reach(self._options.models_dir)
+            self._maker.check()
 
     def _engine(self) -> Engine:
         return Engine(
@@ -166,65 +148,9 @@ class ProfileRun:
 
     def _lora(self, engine: Engine, photos: PhotoSet) -> PersonLora:
         since = time.monotonic()
-        probed = self._servers.probed
-        if self._options.lora is not None:
-            lora = named_lora(self._options.lora, probed)
-            self._emit(LoraReady(lora.name, lora.sha256, lora.trainer, lora.sandbox, cached=True))
-        else:
-            trained = self._trained(engine, photos)
-            lora, _ = publish_everywhere(
-                engine,
-                trained,
-                probed,
-                # Called after what is in it: another set of photos never has to overwrite a published file.
-                name=f"{planned_name(self._options.name, self._preset)}-{trained.sha256[:8]}",
-                work=self._work,
-                models_dir=self._options.models_dir,
-            )
-        refreshed = [Probed(server.webui, server.webui.capabilities(refresh=True)) for server in probed]
-        self._servers.keep(refreshed, loras=(lora.name,))
+        lora = self._maker.make(engine, photos)
         self._clock.lap("lora", since)
         return lora
-
-    def _backend(self) -> TrainerBackend:
-        """The trainer that suits the servers.
-
-        Raises:
-            TrainError: There is none; it says what to do.
-        """
-        options, preset, probed = self._options, self._preset, self._servers.probed
-        base_model = base_model_of(
-            probed, options.models_dir, family=preset.family, checkpoint=preset.checkpoint
-        )
-        sandbox = is_sandbox(probed)
-        return make_trainer(options.trainer, sandbox=sandbox, base_model=base_model)
-
-    def _trained(self, engine: Engine, photos: PhotoSet) -> Trained:
-        options, preset, servers = self._options, self._preset, self._servers
-        subject = options.subject or preset.subject
-        what = PersonTraining(
-            settings=preset.train,
-            choose=trials_of(preset.choose, sandbox=is_sandbox(servers.probed), emit=self._emit),
-            family=preset.family,
-            trigger=settled_trigger(preset.train.trigger, options.name, subject, self._emit),
-            subject=subject,
-            checkpoint=preset.checkpoint,
-            vae=preset.vae,
-            clip_skip=preset.clip_skip,
-        )
-        captioner, regularisation = extras_of(engine, servers, what)
-        sweep_trials(servers.probed, options.models_dir, work=self._work)
-        return Trainer(
-            engine,
-            photos,
-            what,
-            self._backend(),
-            work=self._work,
-            servers=servers,
-            publish=for_trial(servers, options.models_dir, work=self._work),
-            captioner=captioner,
-            regularisation=regularisation,
-        ).go()
 
     def _tone(self, photos: PhotoSet) -> ToneChoice:
         tone = choose_tones(self._preset, photos)

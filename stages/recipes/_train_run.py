@@ -24,7 +24,7 @@ from ..training.files import as_named
 from ..training.person import PersonTraining, Trained, Trainer
 from ..training.photos import advice_of, check_photos, settled_trigger
 from ..training.prepare import extras_of
-from ..training.trainers import base_model_of, is_sandbox, make_trainer, reach
+from ..training.trainers import base_model_of, is_sandbox, make_trainer, must_suit, reach
 from ..training.verify import verify_used
 from .train import RECORD, REPORT, TrainOptions, TrainResult
 
@@ -83,10 +83,13 @@ class TrainRun:
         probed = self._servers.probe(self._emit)
         self._servers.keep(probed)
         reach(options.models_dir)
-        sweep_trials(probed, options.models_dir, work=self._work)
+        sweep_trials(probed, options.models_dir, work=self._work, emit=self._emit)
         sandbox = is_sandbox(probed)
         base_model = base_model_of(probed, options.models_dir, family=family, checkpoint=None)
-        return make_trainer(options.trainer, sandbox=sandbox, base_model=base_model)
+        backend = make_trainer(options.trainer, sandbox=sandbox, base_model=base_model)
+        if not sandbox:
+            must_suit(backend, sandbox=False)
+        return backend
 
     def _engine(self) -> Engine:
         parallel = len(self._servers.probed) if self._servers else 1
@@ -158,7 +161,7 @@ class TrainRun:
             if probed.caps.sandbox and not artifact.sandbox:
                 evidence = "the sandbox lists it, but cannot draw with a LoRA that was really trained"
             else:
-                evidence = verify_used(probed, artifact)
+                evidence = verify_used(probed, artifact, cancel=engine.cancel)
             engine.emit(LoraVerified(probed.url, options.name, evidence))
             published.append(
                 {

@@ -55,6 +55,25 @@ def is_sandbox(probed: Sequence[Probed]) -> bool:
     return kinds == {True}
 
 
+def must_suit(backend: TrainerBackend, *, sandbox: bool) -> None:
+    """Refuse a trainer whose LoRA the servers could not draw with.
+
+    Raises:
+        StageError: The sandbox with a LoRA that is really trained, or a real WebUI with a stand-in.
+    """
+    if backend.sandbox == sandbox:
+        return
+    if sandbox:
+        raise StageError(
+            "the sandbox cannot draw with a LoRA that is really trained",
+            hint="Name a real WebUI with --webui, or leave --trainer out; `train-lora` works without one.",
+        )
+    raise StageError(
+        "a real WebUI cannot use what the sandbox's trainer makes: it is a stand-in, not a trained LoRA",
+        hint=f"Leave --trainer out, or name --trainer {KOHYA}.",
+    )
+
+
 def reach(models_dir: Path | str | None) -> None:
     """Look whether a models folder on another machine can be reached: before a training, not after it.
 

@@ -21,7 +21,7 @@ from stages.presets import load_preset
 from stages.provenance import summarise_request
 from stages.servers import Probed, model_hash, server_identity, with_reported_model
 from stages.texts import FROM_PHOTO, Texts
-from stages.training.trainers import is_sandbox
+from stages.training.trainers import is_sandbox, must_suit
 
 HASHED = CheckpointInfo(
     "real.safetensors [abcdef0123]", "real", "/m/real.safetensors", "abcdef0123", "abcdef0123" + "4" * 54
@@ -216,3 +216,18 @@ def test_errors_say_what_to_do() -> None:
 def test_a_likeness_just_below_is_not_shown_as_reached() -> None:
     told = str(LikenessNotReached(best=0.998, asked=1.0, out_dir=Path("out")))
     assert "asked likeness of 1.000: the best reached 0.998" in told
+
+
+class _Backend:
+    def __init__(self, *, sandbox: bool) -> None:
+        self.sandbox = sandbox
+
+
+def test_a_stand_in_is_for_the_sandbox_and_a_real_lora_for_a_real_webui() -> None:
+    must_suit(_Backend(sandbox=True), sandbox=True)  # type: ignore[arg-type]
+    must_suit(_Backend(sandbox=False), sandbox=False)  # type: ignore[arg-type]
+    with pytest.raises(StageError, match="really trained") as told:
+        must_suit(_Backend(sandbox=False), sandbox=True)  # type: ignore[arg-type]
+    assert "train-lora" in told.value.hint
+    with pytest.raises(StageError, match="stand-in"):
+        must_suit(_Backend(sandbox=True), sandbox=False)  # type: ignore[arg-type]

@@ -1,0 +1,97 @@
+"""The LoRA of a run for portraits: the one that was named, or one trained from the photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from train_lora import PhotoSet, TrainerBackend
+
+from ..engine import Engine
+from ..events import Listener, LoraReady
+from ..lora import PersonLora, for_trial, named_lora, planned_name, publish_everywhere, sweep_trials
+from ..servers import Probed, ServerSet
+from ..training.person import PersonTraining, Trained, Trainer
+from ..training.photos import settled_trigger
+from ..training.prepare import extras_of
+from ..training.trainers import base_model_of, is_sandbox, make_trainer, must_suit, reach, trials_of
+
+if TYPE_CHECKING:
+    from .profile import ProfileOptions
+
+
+class ProfileLora:
+    """Finds or makes it."""
+
+    def __init__(self, options: ProfileOptions, servers: ServerSet, emit: Listener, *, work: Path) -> None:
+        self._options, self._preset = options, options.preset
+        self._servers, self._emit, self._work = servers, emit, work
+
+    def check(self) -> None:
+        """See that one can be trained and published, before anybody waits for photos.
+
+        Raises:
+            StageError: The trainer and the servers do not belong together.
+            TrainError: There is no trainer, or the models folder is out of reach; it says what to do.
+        """
+        self._backend()
+        reach(self._options.models_dir)
+
+    def make(self, engine: Engine, photos: PhotoSet) -> PersonLora:
+        """The LoRA, listed by every server."""
+        probed = self._servers.probed
+        if self._options.lora is not None:
+            lora = named_lora(self._options.lora, probed)
+            self._emit(LoraReady(lora.name, lora.sha256, lora.trainer, lora.sandbox, cached=True))
+        else:
+            trained = self._trained(engine, photos)
+            lora, _ = publish_everywhere(
+                engine,
+                trained,
+                probed,
+                # Called after what is in it: another set of photos never has to overwrite a published file.
+                name=f"{planned_name(self._options.name, self._preset)}-{trained.sha256[:8]}",
+                work=self._work,
+                models_dir=self._options.models_dir,
+            )
+        refreshed = [Probed(server.webui, server.webui.capabilities(refresh=True)) for server in probed]
+        self._servers.keep(refreshed, loras=(lora.name,))
+        return lora
+
+    def _backend(self) -> TrainerBackend:
+        """The trainer that suits the servers."""
+        options, preset, probed = self._options, self._preset, self._servers.probed
+        base_model = base_model_of(
+            probed, options.models_dir, family=preset.family, checkpoint=preset.checkpoint
+        )
+        sandbox = is_sandbox(probed)
+        backend = make_trainer(options.trainer, sandbox=sandbox, base_model=base_model)
+        must_suit(backend, sandbox=sandbox)
+        return backend
+
+    def _trained(self, engine: Engine, photos: PhotoSet) -> Trained:
+        options, preset, servers = self._options, self._preset, self._servers
+        subject = options.subject or preset.subject
+        what = PersonTraining(
+            settings=preset.train,
+            choose=trials_of(preset.choose, sandbox=is_sandbox(servers.probed), emit=self._emit),
+            family=preset.family,
+            trigger=settled_trigger(preset.train.trigger, options.name, subject, self._emit),
+            subject=subject,
+            checkpoint=preset.checkpoint,
+            vae=preset.vae,
+            clip_skip=preset.clip_skip,
+        )
+        captioner, regularisation = extras_of(engine, servers, what)
+        sweep_trials(servers.probed, options.models_dir, work=self._work)
+        return Trainer(
+            engine,
+            photos,
+            what,
+            self._backend(),
+            work=self._work,
+            servers=servers,
+            publish=for_trial(servers, options.models_dir, work=self._work),
+            captioner=captioner,
+            regularisation=regularisation,
+        ).go()
