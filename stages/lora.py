@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from sdwebui_client import Capabilities, WebUI
-from train_lora import Checkpoint, LoraArtifact, PublishedLora, publish
+from train_lora import Checkpoint, LoraArtifact, PublishedLora, TrainError, publish
 
 from .canonical import digest
 from .engine import Engine
 from .errors import StageError
-from .events import LoraPublished, LoraReady
+from .events import Listener, LoraPublished, LoraReady, Note
 from .presets import Preset
 from .servers import Probed, ServerSet
 from .training.files import as_named
@@ -143,8 +144,12 @@ def for_trial(servers: ServerSet, models_dir: Path | str | None, *, work: Path) 
     """
     from train_lora.publish import publish_temporarily
 
+    # Two runs may try the very same checkpoint at once; neither may take it away from the other.
+    mark = token_hex(3)
+
     @contextmanager
     def published(checkpoint: Checkpoint, name: str) -> Iterator[str]:
+        name = f"{name}-{mark}"
         with ExitStack() as stack:
             for number, probed in enumerate(servers.probed):
                 host = _Host(probed.webui, is_sandbox=probed.caps.sandbox)
@@ -170,14 +175,24 @@ def for_trial(servers: ServerSet, models_dir: Path | str | None, *, work: Path) 
     return published
 
 
-def sweep_trials(servers: Sequence[Probed], models_dir: Path | str | None, *, work: Path) -> None:
-    """Remove what a killed run left of its trials on the servers."""
+def sweep_trials(
+    servers: Sequence[Probed], models_dir: Path | str | None, *, work: Path, emit: Listener
+) -> None:
+    """Remove what a killed run left of its trials, also where it had other servers or folders than this one.
+
+    What cannot be reached is told, and tried again by the next run.
+    """
     from train_lora.publish import sweep_temporaries
 
-    for number, probed in enumerate(servers):
-        ledger = work / f"trials-{number}.json"
-        if ledger.is_file():
-            sweep_temporaries(ledger, models_folder(probed, models_dir))
+    swept = False
+    for ledger in sorted(work.glob("trials-*.json")):
+        try:
+            swept |= bool(sweep_temporaries(ledger, models_dir))
+        except TrainError as error:
+            emit(Note(f"What an interrupted run had on trial may still be listed by a WebUI: {error}"))
+    if swept:
+        for probed in servers:
+            probed.webui.refresh_loras()
 
 
 def models_folder(probed: Probed, models_dir: Path | str | None) -> Path | str:

@@ -151,7 +151,7 @@ def publish_temporarily(
     _check(artifact, name, host)
     book = Ledger(ledger) if ledger is not None else None
     if book is not None:
-        book.add(name, artifact.sha256)
+        book.add(name, artifact.sha256, place=_text(models_dir))
     went_well = False
     try:
         with open_place(models_dir, auth=auth) as place:
@@ -175,31 +175,46 @@ def publish_temporarily(
 
 
 def sweep_temporaries(
-    ledger: Path, models_dir: Path | str, *, auth: SshAuth | None = None
+    ledger: Path, models_dir: Path | str | None = None, *, auth: SshAuth | None = None
 ) -> tuple[str, ...]:
     """Remove what a killed run published for a while.
 
     Args:
         ledger: The file given to `publish_temporarily`; need not be there.
-        models_dir: The models folder it was published in.
+        models_dir: The models folder it was published in, for what the ledger says no place of; None leaves
+            that for another time.
         auth: For SFTP; None reads the environment.
 
     Returns:
         The names that are gone now.
 
     Raises:
-        TrainError: The place is not reached. The ledger keeps what is left.
+        TrainError: A place is not reached. The ledger keeps what is left there.
     """
     book = Ledger(ledger)
-    entries = book.read()
+    entries, places = book.read(), book.places()
     if not entries:
         book.discard()
         return ()
-    with open_place(models_dir, auth=auth) as place:
-        for name, sha256 in entries.items():
-            _sweep_one(place, name, sha256)
-            book.remove(name)
-    return tuple(entries)
+    if models_dir is not None:
+        places = dict.fromkeys(entries, _text(models_dir)) | places
+    unreached: TrainError | None = None
+    for text in dict.fromkeys(places[name] for name in entries if name in places):
+        try:
+            with open_place(text, auth=auth) as place:
+                for name in (name for name in entries if places.get(name) == text):
+                    _sweep_one(place, name, entries[name])
+                    book.remove(name)
+        except TrainError as error:
+            unreached = unreached or error
+    if unreached is not None:
+        raise unreached
+    return tuple(name for name in entries if name in places)
+
+
+def _text(models_dir: Path | str) -> str:
+    """A models folder as it is written down: it must be found from another working directory too."""
+    return str(models_dir.resolve()) if isinstance(models_dir, Path) else models_dir
 
 
 def _check(artifact: LoraArtifact, name: str, host: LoraHost) -> None:

@@ -83,7 +83,7 @@ class ProfileLora:
             clip_skip=preset.clip_skip,
         )
         captioner, regularisation = extras_of(engine, servers, what)
-        sweep_trials(servers.probed, options.models_dir, work=self._work)
+        sweep_trials(servers.probed, options.models_dir, work=self._work, emit=self._emit)
         return Trainer(
             engine,
             photos,

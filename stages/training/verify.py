@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sdwebui_client import EffectMissing, Txt2ImgRequest
+from sdwebui_client import CancelToken, EffectMissing, Txt2ImgRequest
 from sdwebui_client.infotext import parse_infotext
 from train_lora import LoraArtifact
 
@@ -15,11 +15,16 @@ _SIDE_PX = 256
 _STEPS = 2
 
 
-def verify_used(probed: Probed, artifact: LoraArtifact) -> str:
+def verify_used(probed: Probed, artifact: LoraArtifact, *, cancel: CancelToken) -> str:
     """Draw one tiny picture with the LoRA and read off its hash.
 
     A1111 and reForge state the hash in the file's metadata, Forge the beginning of the file's own
     (both recorded).
+
+    Args:
+        probed: The server.
+        artifact: The published LoRA.
+        cancel: Ends the job from another thread.
 
     Returns:
         The evidence, a sentence.
@@ -27,6 +32,7 @@ def verify_used(probed: Probed, artifact: LoraArtifact) -> str:
     Raises:
         StageError: The server drew without the LoRA, or with another file of this name.
         WebUIError: It could not draw at all.
+        Cancelled: It was cancelled.
     """
     request = Txt2ImgRequest(
         prompt=f"{artifact.trigger or 'photo'} <lora:{artifact.name}:1>",
@@ -36,7 +42,7 @@ def verify_used(probed: Probed, artifact: LoraArtifact) -> str:
         seed=1,
     )
     try:
-        result = probed.webui.txt2img(request)
+        result = probed.webui.txt2img(request, cancel=cancel)
     except EffectMissing as error:
         raise StageError(
             f"{probed.url} lists the LoRA {artifact.name}, but drew without it: {error.message}",

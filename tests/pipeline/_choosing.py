@@ -82,7 +82,7 @@ class Session:
         with WebUI(self.url, timeouts=Timeouts(recover_s=2)) as webui:
             servers = ServerSet([webui], checkpoint=None)
             servers.keep([Probed(webui, webui.capabilities())])
-            sweep_trials(servers.probed, self.models_dir, work=self.work)
+            sweep_trials(servers.probed, self.models_dir, work=self.work, emit=self.watch)
             lender = Lender(for_trial(servers, self.models_dir, work=self.work), self.lent)
             engine = Engine(
                 Store(self.work / "store"),

@@ -210,6 +210,31 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path, models: Pat
     assert sweep_temporaries(ledger, text) == ()
 
 
+def test_what_was_left_elsewhere_is_removed_there(tmp_path: Path, models: Path, text: Path | str) -> None:
+    artifact, ledger = make(tmp_path / "made"), tmp_path / "trials.json"
+    (tmp_path / "others" / "Lora").mkdir(parents=True)
+    with publish_temporarily(artifact, Host(models), text, name="tmp-1", ledger=ledger):
+        kept = ledger.read_bytes()
+    # As if it had been killed; the next run publishes in another folder.
+    ledger.write_bytes(kept)
+    (models / "Lora" / "tmp-1.safetensors").write_bytes(artifact.path.read_bytes())
+    assert sweep_temporaries(ledger, tmp_path / "others") == ("tmp-1",)
+    assert names(models) == []
+    assert not ledger.exists()
+
+
+def test_one_place_that_is_away_does_not_spare_the_other(tmp_path: Path, models: Path) -> None:
+    artifact, ledger = make(tmp_path / "made"), tmp_path / "trials.json"
+    Ledger(ledger).add("tmp-1", artifact.sha256, place=str(tmp_path / "gone"))
+    Ledger(ledger).add("tmp-2", artifact.sha256, place=str(models))
+    (models / "Lora" / "tmp-2.safetensors").write_bytes(artifact.path.read_bytes())
+    with pytest.raises(PublishError, match="gone is not there"):
+        sweep_temporaries(ledger)
+    assert names(models) == []
+    assert Ledger(ledger).read() == {"tmp-1": artifact.sha256}
+    assert Ledger(ledger).places() == {"tmp-1": str(tmp_path / "gone")}
+
+
 def test_a_place_that_is_away_keeps_the_ledger(tmp_path: Path, models: Path, sshd: Sshd) -> None:
     ledger, artifact = tmp_path / "trials.json", make(tmp_path / "made")
     auth = SshAuth.from_env(sshd.env)
