@@ -40,4 +40,6 @@ def as_named(path: Path, name: str, work: Path) -> LoraArtifact:
     except OSError:
         shutil.copyfile(path, part)
     part.replace(named)
+    # A rename between two links of one file does nothing and leaves both (rename(2)).
+    part.unlink(missing_ok=True)
     return read_artifact(named)
