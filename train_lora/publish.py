@@ -13,7 +13,7 @@ from ._files import sha256_file
 from .artifact import LoraArtifact
 from .errors import ArtifactError, PublishError, TrainError
 from .places import FOLDER, ModelsPlace, open_place
-from .places.base import marks_in
+from .places.base import NameTaken, marks_in
 from .recipe import NAME
 from .ssh import SshAuth
 from .trials import Ledger
@@ -242,6 +242,14 @@ def _opened(
 
 def _put(artifact: LoraArtifact, name: str, place: ModelsPlace) -> PublishedLora:
     _remove_abandoned(place, name)
+    try:
+        return _put_once(artifact, name, place)
+    except NameTaken:
+        # Another run for the same person, perhaps: what stands there now is looked at like any other file.
+        return _put_once(artifact, name, place)
+
+
+def _put_once(artifact: LoraArtifact, name: str, place: ModelsPlace) -> PublishedLora:
     rel, size = f"{name}.safetensors", artifact.path.stat().st_size
     replaces = False
     for clash in place.find(name):

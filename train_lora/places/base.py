@@ -141,9 +141,13 @@ def marks_in(header: bytes) -> frozenset[str]:
     return photo_marks(metadata) if isinstance(metadata, dict) else frozenset()
 
 
-def taken(where: str) -> PublishError:
+class NameTaken(PublishError):
     """Somebody else took the name while the file was on its way."""
-    return PublishError(f"{where} appeared while it was being written.", "Try again.")
+
+
+def taken(where: str) -> NameTaken:
+    """The error for a file that appeared meanwhile."""
+    return NameTaken(f"{where} appeared while it was being written.", "Try again.")
 
 
 def differs(where: str) -> PublishError:

@@ -220,7 +220,7 @@ def test_a_name_taken_meanwhile_is_left(
         real(source, target)
 
     monkeypatch.setattr(os, "link", race)
-    with pytest.raises(PublishError, match="appeared"):
+    with pytest.raises(PublishError, match="is another LoRA"):
         publish(artifact, Host(models), models_dir=models)
     assert (models / "Lora" / "alice.safetensors").read_bytes() == b"theirs"
 

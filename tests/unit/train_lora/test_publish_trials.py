@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from tests.stubs.sshd import Sshd, start_sshd
 from train_lora import LoraArtifact, PublishError, publish, read_artifact, unpublish
 from train_lora.errors import HostKeyError, SshError, TrainError
+from train_lora.places.local import LocalPlace
 from train_lora.publish import publish_temporarily, sweep_temporaries
 from train_lora.ssh import SshAuth
 from train_lora.trials import Ledger
@@ -131,6 +132,30 @@ def test_an_earlier_lora_of_the_same_person_is_replaced(
     new = make(tmp_path / "new", fill=3.0, photos=("b", "c"))
     assert publish(new, Host(models), models_dir=text).copied
     assert (models / "Lora" / "alice.safetensors").read_bytes() == new.path.read_bytes()
+    assert names(models) == ["alice.safetensors"]
+
+
+@pytest.mark.parametrize(("photos", "welcome"), [(("a",), True), (("b",), False)])
+def test_a_file_that_appears_meanwhile_is_looked_at(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, photos: tuple[str, ...], welcome: bool
+) -> None:
+    theirs = make(tmp_path / "theirs", fill=2.0, photos=photos).path.read_bytes()
+    looked = LocalPlace.find
+
+    def too_early(place: LocalPlace, name: str) -> object:
+        found = looked(place, name)
+        (models / "Lora" / "alice.safetensors").write_bytes(theirs)
+        return found
+
+    monkeypatch.setattr(LocalPlace, "find", too_early)
+    ours = make(tmp_path / "made", photos=("a",))
+    if welcome:
+        assert publish(ours, Host(models), models_dir=models).copied
+        assert (models / "Lora" / "alice.safetensors").read_bytes() == ours.path.read_bytes()
+    else:
+        with pytest.raises(PublishError, match="is another LoRA"):
+            publish(ours, Host(models), models_dir=models)
+        assert (models / "Lora" / "alice.safetensors").read_bytes() == theirs
     assert names(models) == ["alice.safetensors"]
 
 
