@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 NARROW = 70
 """Below this many columns the bars shrink and the words are cut."""
+WHOLE, LOOKED_AT, TRIAL = "train", "look", "trial"
+"""Stages of a training: all of it (it has a bar of its own), a trial picture looked at, and one drawn."""
 
 
 class Bars(Protocol):
@@ -101,7 +104,8 @@ class LiveBars:
 
     def started(self, event: StageStarted) -> None:
         """Open a bar for the shot."""
-        self._show(event.shot, f"{event.shot}: {event.stage}", 0.0, "")
+        if event.stage not in (WHOLE, LOOKED_AT):
+            self._show(event.shot, job_title(event.shot, event.stage), 0.0, "")
 
     def moved(self, event: StageProgress) -> None:
         """Move the shot's bar."""
@@ -109,7 +113,7 @@ class LiveBars:
         note = (
             "waiting in the queue" if seen.queue_position else f"{seen.stage} {time_left(seen.eta_s)}".strip()
         )
-        self._show(event.shot, f"{event.shot}: {event.stage}", seen.fraction, note)
+        self._show(event.shot, job_title(event.shot, event.stage), seen.fraction, note)
 
     def done(self, event: StageDone) -> None:
         """Close the shot's bar."""
@@ -118,7 +122,7 @@ class LiveBars:
     def overall(self, event: Overall) -> None:
         """Move the bar of the run."""
         if event.done >= event.total:
-            self._show("", "finishing and delivering", event.fraction, "")
+            self._show("", "finishing", event.fraction, "")
             return
         text = f"picture {event.done + 1} of {event.total}"
         self._show("", text, event.fraction, time_left(event.time_left_s))
@@ -146,11 +150,15 @@ class PlainBars:
 
     EVERY_S = 15.0
     """Seconds between two lines about the same job, so that a log of a long run stays readable."""
+    TRAINING_EVERY_S = 300.0
+    """Seconds between two lines of a training that takes the night."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._said_at: dict[str, float] = {}
         self._training_said = ("", -1.0)
+        self._training_said_at = 0.0
+        self._words = ""
         self._losses: list[float] = []
         self._overall: Overall | None = None
 
@@ -160,15 +168,22 @@ class PlainBars:
             self._say(f"looking at {plural(event.total, 'file')} …")
 
     def training(self, event: TrainingProgress) -> None:
-        """A line for each phase, and one every quarter of it."""
+        """A line for each phase, every quarter of it and every few minutes, and for what else is said."""
         if event.loss is not None:
             self._losses.append(event.loss)
-        quarter = (event.phase, int(event.fraction * 4) / 4)
-        if quarter[0] == self._training_said[0] and quarter[1] <= self._training_said[1]:
-            return
-        self._training_said = quarter
-        note = training_note(event, self._losses, width=24)
-        self._say(f"{training_title(event)} ({event.fraction:.0%})  {note}")
+        now, quarter = time.monotonic(), (event.phase, int(event.fraction * 4) / 4)
+        moved = quarter[0] != self._training_said[0] or quarter[1] > self._training_said[1]
+        if moved or now - self._training_said_at >= self.TRAINING_EVERY_S:
+            self._training_said, self._training_said_at = quarter, now
+            note = training_note(event, self._losses, width=24)
+            self._say(f"{training_title(event)} ({event.fraction:.0%})  {note}")
+        elif self._is_news(event):
+            self._say(event.message)
+        self._words = _without_numbers(event.message)
+
+    def _is_news(self, event: TrainingProgress) -> bool:
+        """Whether something happened (a checkpoint, a lost connection), not only another number."""
+        return event.message not in ("", event.phase) and _without_numbers(event.message) != self._words
 
     def started(self, event: StageStarted) -> None:
         """Remember when, to speak up only if it takes long."""
@@ -181,12 +196,13 @@ class PlainBars:
             self._said_at[event.shot] = now
             seen = event.progress
             self._say(
-                f"{event.shot}: {event.stage} {seen.fraction:.0%} ({seen.stage}) {time_left(seen.eta_s)}"
+                f"{job_title(event.shot, event.stage)} {seen.fraction:.0%} ({seen.stage}) "
+                f"{time_left(seen.eta_s)}"
             )
 
     def done(self, event: StageDone) -> None:
-        """A line for each job of a server."""
-        if event.generation and not event.cached:
+        """A line for each job of a server; the trials of a checkpoint are summed up in one."""
+        if event.generation and not event.cached and event.stage != TRIAL:
             left = time_left(self._overall.time_left_s) if self._overall else ""
             count = f"[{self._overall.done + 1}/{self._overall.total}] " if self._overall else ""
             self._say(
@@ -205,6 +221,23 @@ class PlainBars:
         self._console.print(text.rstrip(), markup=False, soft_wrap=True)
 
 
+def job_title(shot: str, stage: str) -> str:
+    """What is being worked on, in words.
+
+    Example:
+        >>> job_title("front-1-cool", "upscale"), job_title("step-800-weight-0.8-2", "trial")
+        ('front-1-cool: upscale', 'step 800 at weight 0.8: picture 2')
+    """
+    trial = re.fullmatch(r"step-(\d+)-weight-([\d.]+)-(\d+)", shot)
+    if trial is None:
+        return f"{shot}: {stage}"
+    return "step {} at weight {}: picture {}".format(*trial.groups())
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "", text)
+
+
 def training_title(event: TrainingProgress) -> str:
     """`training, step 120 of 1200`, or the phase alone before there are steps."""
     phase = event.phase or "training"
@@ -215,5 +248,5 @@ def training_note(event: TrainingProgress, losses: Sequence[float], *, width: in
     """The loss, its curve so far, and the time left."""
     loss = "" if event.loss is None else f"loss {event.loss:.4f} {sparkline(losses, width=width)}".strip()
     left = time_left(event.eta_s) if event.fraction < 1 else ""
-    words = event.message if event.message != event.phase else ""
+    words = "" if event.phase and event.message.endswith(event.phase) else event.message
     return "  ".join(part for part in (left, loss, words) if part)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from stages import events as ev
 
-from ._bars import Bars, make_bars
-from ._training_words import judged_line, plan_table, planned_line, trained_lines
-from ._words import duration, plural
+from ._bars import TRIAL, Bars, make_bars
+from ._tables import missing_lines, photo_table, portrait_table
+from ._training_words import CHECKING, judged_line, plan_table, planned_line, trained_lines
+from ._words import duration, plural, time_left
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
-    from rich.table import Table
 
     from sdwebui_client import Progress
     from stages.recipes.train import TrainingPlan
@@ -38,6 +38,9 @@ class Display:
         self._photos: list[ev.PhotoChecked] = []
         self._left_out: list[ev.ServerChecked] = []
         self._cached = 0
+        self._part = ""
+        self._chosen = False
+        self._time_left_s: float | None = None
         self.worked = False
         """Whether a stage was finished that a later run will not have to do again."""
         self._handlers: dict[type[ev.Event], Callable[[Any], None]] = {
@@ -46,10 +49,10 @@ class Display:
             ev.PhotosProgress: self._photos_begin,
             ev.PhotoChecked: self._photos.append,
             ev.PhotosDone: self._photos_done,
-            ev.TrainingProgress: self._bars.training,
-            ev.TrainingPlanned: lambda event: self.say(planned_line(event)),
+            ev.TrainingProgress: self._training,
+            ev.TrainingPlanned: self._planned,
             ev.CheckpointJudged: self._judged,
-            ev.LoraChosen: lambda event: self.say(f"Chosen: {event.why}"),
+            ev.LoraChosen: self._choice,
             ev.LoraPublished: self._published,
             ev.LoraVerified: self._verified,
             ev.LoraReady: self._lora,
@@ -61,7 +64,7 @@ class Display:
             ev.ShotScored: self._scored,
             ev.ShotRejected: self._rejected,
             ev.Delivered: lambda _: None,  # the table at the end names them all
-            ev.Overall: self._bars.overall,
+            ev.Overall: self._overall,
         }
 
     def __enter__(self) -> Display:
@@ -91,6 +94,14 @@ class Display:
     def heading(self, text: str) -> None:
         """Print the name of the part that begins."""
         self.say(f"\n{text}", style="bold")
+
+    def _begin(self, part: str, explained: str = "") -> None:
+        """The heading of a part of the run, once."""
+        if part != self._part:
+            self._part = part
+            self.heading(part)
+            if explained:
+                self.say(explained)
 
     def sandbox_panel(self, url: str, *, asked: bool) -> None:
         """Say loudly that nothing of this is real."""
@@ -134,23 +145,41 @@ class Display:
         self.show_photos()
         self.say(f"{plural(event.accepted, 'photo')} accepted, {event.rejected} refused.")
 
-    def _lora(self, event: ev.LoraReady) -> None:
-        how = "was there already" if event.cached else "is ready"
-        self.say(
-            f"LoRA {event.name} {how} (trainer: {event.trainer}" + (", a stand-in)" if event.sandbox else ")")
-        )
+    def _planned(self, event: ev.TrainingPlanned) -> None:
+        self._begin("Training")
+        self.say(planned_line(event))
+
+    def _training(self, event: ev.TrainingProgress) -> None:
+        self._begin("Training")
+        self._bars.training(event)
 
     def _judged(self, event: ev.CheckpointJudged) -> None:
-        if event.index == 1:
-            self.heading("Checking likeness")
-        self.say(judged_line(event))
+        self._begin("Checking likeness", CHECKING)
+        self.say(judged_line(event, time_left(self._time_left_s) if event.index < event.total else ""))
+
+    def _choice(self, event: ev.LoraChosen) -> None:
+        self._chosen = True
+        self.say(f"Chosen: {event.why}")
 
     def _published(self, event: ev.LoraPublished) -> None:
+        self._begin("Publishing")
         how = "published" if event.copied else "already published"
         self.say(f"LoRA {event.name} {how} in {event.place}; {event.server} lists it.")
 
     def _verified(self, event: ev.LoraVerified) -> None:
         self.say(f"Verified in the WebUI {event.server}: {event.evidence}.")
+
+    def _lora(self, event: ev.LoraReady) -> None:
+        if self._part == "Publishing" and not event.cached:
+            return  # where it went was just said
+        how = "was there already" if event.cached else "is ready"
+        self.say(
+            f"LoRA {event.name} {how} (trainer: {event.trainer}" + (", a stand-in)" if event.sandbox else ")")
+        )
+
+    def _overall(self, event: ev.Overall) -> None:
+        self._time_left_s = event.time_left_s
+        self._bars.overall(event)
 
     def _plan(self, event: ev.PlanReady) -> None:
         stages = ", ".join(f"{count} {stage}" for stage, count in event.generations.items())
@@ -164,6 +193,8 @@ class Display:
         self.say(f"{event.reason}: now {event.total_generations} generations", style="yellow")
 
     def _started(self, event: ev.StageStarted) -> None:
+        if event.stage == TRIAL:
+            self._begin("Checking likeness", CHECKING)
         self._bars.started(event)
         if self._explain:
             self.say(f"  {event.shot}: {event.stage} runs: {event.why}", style="dim")
@@ -185,7 +216,7 @@ class Display:
     def trained(self, record: dict[str, Any], out_dir: Path, seconds: float, *, cached: bool) -> None:
         """Name the LoRA, how to use it, and the files."""
         self._bars.close()
-        first, *rest = trained_lines(record, seconds, cached=cached)
+        first, *rest = trained_lines(record, seconds, cached=cached, said=self._chosen)
         self.heading(first)
         for line in rest:
             self.say(line)
@@ -241,62 +272,3 @@ class Display:
             ("contact-sheet.jpg", "all portraits on one page"),
             ("run.json", "what was done, for programs"),
         )
-
-
-def missing_lines(run: dict[str, Any]) -> list[str]:
-    """What was wanted and not delivered, how near it came, and what to do; empty when all is there."""
-    missing = run.get("unfilled", [])
-    if not missing:
-        return []
-    delivered = len(run.get("portraits", []))
-    wanted = ", ".join(f"{slot['pose']} {slot['tone']}" for slot in missing)
-    asked, rejected = run.get("min_likeness", 0.0), run.get("rejected", [])
-    tried = {slot["pose"] for slot in missing}
-    best = max((shot["likeness"] or 0.0 for shot in rejected if shot["pose"] in tried), default=0.0)
-    return [
-        f"{delivered} of {delivered + len(missing)}: nothing good enough for {wanted}"
-        f" (best likeness {best:.2f}, asked {asked:.2f}).",
-        "Draw more of each pose (--set shots=6), ask for less (--set min_likeness=0.6), or add photos.",
-    ]
-
-
-def photo_table(photos: list[ev.PhotoChecked]) -> Table:
-    """One row a photo: accepted or refused, and why."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("photo", overflow="fold")
-    table.add_column("verdict")
-    table.add_column("why", overflow="fold", ratio=1)
-    for photo in photos:
-        verdict = "[green]accepted[/]" if photo.accepted else "[red]refused[/]"
-        why = " ".join(part for part in (photo.reason, "" if photo.accepted else photo.advice) if part)
-        table.add_row(escape(photo.file), verdict, escape(why))
-    return table
-
-
-def portrait_table(portraits: list[dict[str, Any]]) -> Table:
-    """One row a portrait, from run.json."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_edge=False, pad_edge=False)
-    for title in ("portrait", "pose", "tone", "size", "likeness"):
-        table.add_column(title, justify="right" if title == "likeness" else "left", overflow="fold")
-    for portrait in portraits:
-        likeness = portrait.get("likeness")
-        score = likeness.get("score") if isinstance(likeness, dict) else likeness
-        shown = "-" if score is None else f"{score:.2f}"
-        cells = (
-            portrait["file"].removeprefix("portraits/"),
-            portrait["pose"],
-            portrait["tone"],
-            f"{portrait['width']}x{portrait['height']}",
-            shown,
-        )
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    return table
-
-
-__all__ = ["Display", "photo_table", "portrait_table"]

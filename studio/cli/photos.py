@@ -26,7 +26,7 @@ def check(folder: str, as_json: bool) -> None:
     from stages.events import PhotoChecked
     from train_lora import PhotosError, load_photos
 
-    from ._display import photo_table
+    from ._tables import photo_table
     from ._words import plural
 
     failure: PhotosError | None = None

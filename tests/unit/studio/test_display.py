@@ -10,7 +10,8 @@ from rich.console import Console
 from sdwebui_client import Progress
 from stages import events as ev
 from studio.cli._bars import LiveBars, PlainBars, make_bars
-from studio.cli._display import Display, missing_lines
+from studio.cli._display import Display
+from studio.cli._tables import missing_lines
 
 
 def console(*, width: int = 100, terminal: bool = False) -> Console:
