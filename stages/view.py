@@ -11,7 +11,7 @@ from train_lora import PhotoSet
 from .deliver import Delivery, RunFacts
 from .director import Session
 from .engine import Engine, Outcome
-from .lib._optional import require
+from .photo_thumbs import small_photo
 from .report import (
     LARGE_PX,
     STAGE_PX,
@@ -72,7 +72,9 @@ def report_view(
         return made[sha256, longest_px]
 
     stage_px = STAGE_PX if len(delivered) <= _FEW else THUMB_PX
-    nearest = thumbnail(photos.best.open(), STAGE_PX) if photos.accepted else None
+    best = next((v for v in photos.photos if photos.accepted and v.file == photos.best.file), None)
+    near = small_photo(photos, best, STAGE_PX) if best is not None else None
+    nearest = thumbnail(near, STAGE_PX) if near is not None else None
     return ReportView(
         title=facts.title,
         sandbox=facts.sandbox,
@@ -126,27 +128,12 @@ def _notes(session: Session) -> tuple[str, ...]:
 
 
 def _photos(photos: PhotoSet) -> tuple[PhotoView, ...]:
-    by_file = {photo.file: photo for photo in photos.accepted}
     views = []
     for verdict in photos.photos:
-        photo = by_file.get(verdict.file)
-        small = thumbnail(photo.open(), _PHOTO_PX) if photo else _refused_thumb(photos, verdict)
+        picture = small_photo(photos, verdict, _PHOTO_PX)
+        small = thumbnail(picture, _PHOTO_PX) if picture is not None else None
         views.append(PhotoView(verdict.file, verdict.accepted, verdict.reason, small))
     return tuple(views)
-
-
-def _refused_thumb(photos: PhotoSet, verdict: Any) -> str | None:
-    """A refused photo as it is, when it can be shown without risk: a small ordinary picture."""
-    if verdict.width is None or verdict.width * verdict.height > 64_000_000:
-        return None
-    pil = require("PIL.Image", "pillow")
-    ops = require("PIL.ImageOps", "pillow")
-    try:
-        with pil.open(photos.folder / verdict.file) as image:
-            return thumbnail(ops.exif_transpose(image), _PHOTO_PX)
-    except (OSError, ValueError, SyntaxError):
-        # Refused because it is damaged, or a format only the photo reader knows: the reason says enough.
-        return None
 
 
 def _portrait(

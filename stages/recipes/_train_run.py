@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..events import Event, LoraVerified, Note
 from ..explain import LastRun
 from ..lock import FolderLock
 from ..lora import for_trial, publish_everywhere, sweep_trials
+from ..photo_thumbs import photo_jpegs
 from ..progress import Announcer, Tracker
 from ..servers import ServerSet
 from ..store import Store, explain_full_disk, write_atomically
@@ -30,6 +31,8 @@ from .train import RECORD, REPORT, TrainOptions, TrainResult
 
 WORK = ".work"
 SCHEMA = "sdwebui-training-run/1"
+_PHOTO_PX = 512
+"""Longer side of a photo in the report."""
 
 
 class TrainRun:
@@ -62,13 +65,14 @@ class TrainRun:
             photos = self._timed("photos", lambda: check_photos(self._options.photos_dir, engine))
             trained = self._trained(engine, photos, backend)
             record = self._record(engine, photos, trained, started)
+            shown = photo_jpegs(photos, _PHOTO_PX)
             artifact = as_named(trained.path, self._options.name, self._work)
             self._write_file(artifact.path.read_bytes())
-            self._write(record, engine)
+            self._write(record, engine, shown)
             if self._servers is not None and self._options.publish:
                 record["published"] = self._timed("publishing", lambda: self._publish(engine, trained))
                 record["seconds"] |= self._laps()
-                self._write(record, engine)
+                self._write(record, engine, shown)
             out_dir = self._options.out_dir
             return TrainResult(record, out_dir, self._file, out_dir / REPORT, trained.cached)
 
@@ -222,14 +226,18 @@ class TrainRun:
             "published": [],
         }
 
-    def _write(self, record: dict[str, Any], engine: Engine) -> None:
+    def _write(self, record: dict[str, Any], engine: Engine, photos: Mapping[str, bytes]) -> None:
         from ..training_report import write_training_report
 
         folder = self._options.out_dir
         text = json.dumps(record, ensure_ascii=False, indent=2)
         write_atomically(folder / RECORD, text.encode("utf-8") + b"\n", tmp_dir=engine.store.tmp)
         write_training_report(
-            folder / REPORT, record, picture=engine.store.get, dataset_dir=self._work / "dataset", photos=None
+            folder / REPORT,
+            record,
+            picture=engine.store.get,
+            dataset_dir=self._work / "dataset",
+            photos=photos,
         )
 
     def _laps(self) -> dict[str, float]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from train_lora.advice import Advice, advise
-
 from train_lora import PhotoSet, PhotoVerdict, load_photos
+from train_lora.advice import Advice, advise
 from train_lora.trigger import check_trigger_rarity, pick_trigger
 
 from ..engine import Engine
