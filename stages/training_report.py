@@ -166,7 +166,7 @@ def _facts(record: Record, choice: ChoiceView | None) -> tuple[tuple[str, str], 
     items = (record.get("dataset") or {}).get("items") or ()
     in_use = f"<lora:{record['name']}:{choice.weight:g}>" if choice else f"<lora:{record['name']}:0.8>"
     found = [
-        ("In a prompt", f"{in_use} {record.get('trigger') or ''}".strip()),
+        ("In a prompt", f"{record.get('trigger') or ''} {in_use}".strip()),
         ("Steps", f"{record.get('steps')}" + (f", step {choice.step} chosen" if choice else "")),
         ("Training pictures", f"{len(items)}"),
         ("Model family", str(record.get("family") or "")),
@@ -194,7 +194,7 @@ def _file_text(lora: Mapping[str, Any]) -> str:
         if lora.get("bytes", 0) >= 1e6
         else f"{lora.get('bytes', 0) / 1e3:.0f} kB"
     )
-    return f"{lora.get('file')}, {size}, {lora.get('webui_hash') or str(lora.get('sha256', ''))[:12]}"
+    return f"{lora.get('file')}, {size}, hash {lora.get('webui_hash') or str(lora.get('sha256', ''))[:12]}"
 
 
 def _notes(record: Record) -> tuple[str, ...]:

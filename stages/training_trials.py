@@ -17,6 +17,10 @@ _QUALITY = 78
 ReadPicture: TypeAlias = Callable[[str], bytes]
 """Gives a stored picture's bytes by its SHA-256; raises KeyError when it is gone."""
 _KINDS = ("main", "other", "third", "fourth")
+PASSES = 0.7
+"""Likeness the presets ask of a portrait (`min_likeness` in presets/_base.yaml)."""
+REPEATS = 0.5
+"""Copying from which on a picture is said to repeat a photo."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,24 @@ class TrialView:
 
 
 @dataclass(frozen=True)
+class VerdictView:
+    """Whether the LoRA can be used, in a few words."""
+
+    level: str
+    """good | doubt | bad."""
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ChoiceView:
     """What was tried and what won."""
 
     step: int
     weight: float
     why: str
+    verdict: VerdictView
+    won: TrialView
     measure: str
     compared_at: float
     """The weight at which all checkpoints were compared."""
@@ -101,7 +117,9 @@ def choice_view(choice: Mapping[str, Any] | None, picture: ReadPicture) -> Choic
     return ChoiceView(
         step=won[0],
         weight=won[1],
-        why=str(choice.get("why") or ""),
+        why=str(choice.get("why") or "").removeprefix(f"step {won[0]} at weight {won[1]:g}: "),
+        verdict=verdict(views[won]),
+        won=views[won],
         measure=_measure(choice.get("compared") or {}),
         compared_at=common,
         checkpoints=tuple(view for key, view in views.items() if key[1] == common),
@@ -138,6 +156,31 @@ def _trial(trial: Mapping[str, Any], picture: ReadPicture, *, won: tuple[int, fl
             )
             for item in trial["pictures"]
         ),
+    )
+
+
+def verdict(trial: TrialView) -> VerdictView:
+    """Whether a studio can work with it: how many of its pictures would be delivered."""
+    some = [cell for cell in trial.cells if not cell.flaw and cell.likeness >= PASSES]
+    counted = f"{len(some)} of {len(trial.cells)} pictures reach a likeness of {PASSES:g}"
+    text = f"{counted}, which the presets ask of a portrait."
+    if trial.copying >= REPEATS:
+        return VerdictView(
+            "doubt",
+            "It repeats its photos",
+            f"{text} But they repeat training photos whatever the prompt asks for. Take a lower weight, or "
+            "train again with photos of other days, clothes and places.",
+        )
+    if len(some) == len(trial.cells):
+        return VerdictView("good", "Ready to use", text)
+    if trial.likeness >= 0.5:
+        return VerdictView(
+            "doubt", "Usable, with some waste", f"{text} Expect to draw more pictures than are kept."
+        )
+    return VerdictView(
+        "bad",
+        "Not the person",
+        f"{text} Better photos help most; what is missing in these stands under “What would make it better”.",
     )
 
 

@@ -111,10 +111,12 @@ class SandboxTrainer:
                 path = out_dir / f"{recipe.name}-step{at:08d}.safetensors"
                 checkpoints.append(self._write(path, dataset, recipe, reference, at))
 
-        self._play(steps, on_progress, cancel, reached)
+        since = time.monotonic()
+        losses = self._play(steps, on_progress, cancel, reached)
+        seconds = {"training": time.monotonic() - since}
         final = out_dir / f"{recipe.name}.safetensors"
         checkpoints.append(self._write(final, dataset, recipe, reference, steps))
-        return TrainingRun(tuple(checkpoints), steps)
+        return TrainingRun(tuple(checkpoints), steps, losses, seconds)
 
     def check(self, recipe: TrainRecipe) -> list[str]:  # noqa: ARG002
         """Nothing can be missing."""
@@ -151,15 +153,19 @@ class SandboxTrainer:
         on_progress: OnTrainProgress | None,
         cancel: Cancel | None,
         reached: Callable[[int], None],
-    ) -> None:
+    ) -> tuple[tuple[int, float], ...]:
+        """Pass the time; returns (step, loss)."""
+        losses: list[tuple[int, float]] = []
         clock = Clock(steps)
         reports = min(_REPORTS, steps)
         for number in range(reports + 1):
             stop_if_cancelled(cancel)
             step = steps * number // reports
             reached(step)
+            loss = _loss(step, steps) if step else None
+            if loss is not None:
+                losses.append((step, loss))
             if on_progress is not None:
-                loss = _loss(step, steps) if step else None
                 on_progress(
                     TrainProgress(
                         step,
@@ -172,6 +178,7 @@ class SandboxTrainer:
                 )
             if number < reports:
                 time.sleep(self._seconds / reports)
+        return tuple(losses)
 
     def _learnt(self, step: int, steps: int) -> tuple[float, float]:
         """Quality and copying after so many of the steps, 0..1 each."""

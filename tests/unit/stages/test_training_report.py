@@ -18,6 +18,7 @@ from PIL import Image
 from stages.presets import load_training_preset
 from stages.training_charts import Point, loss_chart, share_chart, smoothed
 from stages.training_report import training_view, write_training_report
+from stages.training_trials import choice_view
 from train_lora.recipe import make_recipe
 
 EVIL = '<script>alert("x")</script>'
@@ -133,7 +134,7 @@ def test_what_a_reader_looks_for_is_there(tmp_path: Path) -> None:
     record, blobs = sample()
     html = page(tmp_path, record, blobs, {"a.jpg": png(1), "c.jpg": png(2)})
     for words in (
-        "&lt;lora:alice:0.9&gt; ohwx person",
+        "ohwx person &lt;lora:alice:0.9&gt;",
         "600, step 400 chosen",
         "a photo of ohwx person",
         "Step 400 at weight 0.9",
@@ -291,6 +292,51 @@ def test_charts_ring_the_chosen_one() -> None:
     assert high.y < low.y
     assert low.low is not None
     assert low.low > low.y
+
+
+@pytest.mark.parametrize(
+    ("likeness", "copying", "level", "words"),
+    [
+        (0.9, 0.1, "good", "2 of 2 pictures reach a likeness of 0.7"),
+        (0.6, 0.1, "doubt", "0 of 2 pictures"),
+        (0.4, 0.1, "bad", "Better photos help most"),
+        (0.9, 0.7, "doubt", "repeat training photos"),
+    ],
+)
+def test_the_verdict_counts_pictures_that_would_be_delivered(
+    likeness: float, copying: float, level: str, words: str
+) -> None:
+    blobs: dict[str, bytes] = {}
+    won = {**trial(400, 0.9, likeness, blobs), "copying": copying}
+    view = choice_view({"step": 400, "weight": 0.9, "why": "", "trials": [won]}, blobs.__getitem__)
+    assert view is not None
+    assert view.verdict.level == level
+    assert words in view.verdict.text
+
+
+def test_a_picture_without_a_face_is_not_counted() -> None:
+    blobs: dict[str, bytes] = {}
+    won = trial(200, 0.8, 0.9, blobs)  # the second of its pictures has no face
+    view = choice_view({"step": 200, "weight": 0.8, "why": "", "trials": [won]}, blobs.__getitem__)
+    assert view is not None
+    assert (view.verdict.level, view.verdict.text.split(" pictures")[0]) == ("doubt", "1 of 2")
+
+
+def test_the_choice_is_not_named_twice() -> None:
+    record, blobs = sample()
+    record["choice"]["why"] = "step 400 at weight 0.9: likeness 0.90 against one photo it never saw"
+    choice = training_view(record, blobs.__getitem__, Path(), {}).choice
+    assert choice is not None
+    assert choice.why == "likeness 0.90 against one photo it never saw"
+
+
+def test_held_out_photos_stand_beside_what_was_drawn(tmp_path: Path) -> None:
+    record, blobs = sample()
+    assert "Photos the training never saw" not in page(tmp_path, record, blobs)
+    html = page(tmp_path, record, blobs, {"a.jpg": png(1), "b.jpg": png(2)})
+    seen = html.split("Photos the training never saw")[1].split("What it draws")[0]
+    assert "b.jpg" in seen
+    assert "a.jpg" not in seen
 
 
 # ---- settings and times
