@@ -61,9 +61,18 @@ def copy_photos(folder: Path, names: Sequence[str] = PHOTOS) -> Path:
     return folder
 
 
+class Unwatched(SandboxServer):
+    """A sandbox without live previews: they cost half as much as the pictures, and nobody looks at them."""
+
+    def start(self) -> SandboxServer:
+        super().start()
+        self.sandbox.options.set("live_previews_enable", False)
+        return self
+
+
 def sandbox(models_dir: Path, **settings: Any) -> SandboxServer:
     """A sandbox that does not pretend to take long."""
-    return SandboxServer(SandboxSettings(models_dir=models_dir, seconds_per_step=0.0, **settings))
+    return Unwatched(SandboxSettings(models_dir=models_dir, seconds_per_step=0.0, **settings))
 
 
 def options(photos: Path, out_dir: Path, *sets: str, **fields: Any) -> ProfileOptions:

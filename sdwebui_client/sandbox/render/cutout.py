@@ -7,8 +7,9 @@ picture gets its own.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
@@ -53,9 +54,26 @@ class Cutout:
     """Half the breadth of the neck, face coordinates."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Photo:
+    """What is cut out, known by its content: all checkpoints of a training carry the same photo."""
+
+    sha256: str
+    lora: SandboxLora = field(compare=False)
+
+
 @lru_cache(maxsize=16)
 def cut_out(lora: SandboxLora) -> Cutout:
-    """Prepare a person's head; the result is kept while the same file is used."""
+    """Prepare a person's head; the result is kept while the same photo is drawn from, in whatever file."""
+    seen = hashlib.sha256(repr((lora.reference.shape, lora.landmarks)).encode())
+    seen.update(lora.reference.tobytes())
+    seen.update(lora.mask.tobytes())
+    return _prepared(_Photo(seen.hexdigest(), lora))
+
+
+@lru_cache(maxsize=8)
+def _prepared(photo: _Photo) -> Cutout:
+    lora = photo.lora
     left, right, nose, mouth_left, mouth_right = lora.landmarks
     eyes = ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2)
     roll = math.degrees(math.atan2(right[1] - left[1], right[0] - left[0]))

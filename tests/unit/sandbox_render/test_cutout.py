@@ -12,7 +12,7 @@ from sdwebui_client.sandbox.render.jaw import trace_jaw
 from sdwebui_client.sandbox.render.nobody import nobody
 from sdwebui_client.sandbox.render.ops import luma
 
-from .conftest import WriteLora
+from .conftest import LANDMARKS, WriteLora
 
 SIZE, UNIT, EYES = 400, 80.0, (200.0, 120.0)
 SKIN, NECK, COLLAR = (0.8, 0.62, 0.52), (0.62, 0.46, 0.38), (0.05, 0.05, 0.06)
@@ -69,6 +69,20 @@ def test_the_neck_has_the_colour_of_the_face(head: Cutout) -> None:
     skin, neck = np.array(head.skin), np.array(head.neck)
     assert np.abs(neck / neck.sum() - skin / skin.sum()).max() < 0.03
     assert 0.75 < neck.sum() / skin.sum() < 1.05
+
+
+def test_all_checkpoints_of_a_training_share_one_cutout(
+    write_lora: WriteLora, portrait: tuple[np.ndarray, np.ndarray]
+) -> None:
+    first, second = (load_sandbox_lora(write_lora(name)) for name in ("step-200", "step-400"))
+    assert first is not second
+    assert cut_out(first) is cut_out(second)
+    reference, mask = portrait
+    narrower = cv2.erode(mask, np.ones((9, 9), np.uint8))
+    other = write_lora("other", tensors={"sandbox.reference": reference, "sandbox.mask": narrower})
+    assert cut_out(load_sandbox_lora(other)) is not cut_out(first)
+    turned = write_lora("turned", sandbox_landmarks=str([[x + 9, y] for x, y in LANDMARKS]))
+    assert cut_out(load_sandbox_lora(turned)).eyes != cut_out(first).eyes
 
 
 @pytest.mark.parametrize("seed", range(4))
