@@ -17,7 +17,7 @@ from train_lora import PhotoSet, load_photos
 def photos(tmp_path_factory: pytest.TempPathFactory) -> PhotoSet:
     folder = copy_photos(tmp_path_factory.mktemp("thumbs") / "photos")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
-    Image.new("RGB", (300, 200), "green").save(folder / "meadow.png")
+    Image.new("RGB", (400, 300), "green").save(folder / "meadow.png")
     return load_photos(folder)
 
 
