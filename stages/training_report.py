@@ -25,6 +25,7 @@ from .training_trials import (
 )
 
 Record: TypeAlias = Mapping[str, Any]
+_FAMILIES = {"sd15": "SD 1.5", "sdxl": "SDXL"}
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,13 @@ def _verified(value: object) -> str:
 def _facts(record: Record, choice: ChoiceView | None) -> tuple[tuple[str, str], ...]:
     trainer, base, lora = (record.get(name) or {} for name in ("trainer", "base_model", "lora"))
     items = (record.get("dataset") or {}).get("items") or ()
+    family = str(record.get("family") or "")
     in_use = f"<lora:{record['name']}:{choice.weight:g}>" if choice else f"<lora:{record['name']}:0.8>"
     found = [
         ("In a prompt", f"{record.get('trigger') or ''} {in_use}".strip()),
         ("Steps", f"{record.get('steps')}" + (f", step {choice.step} chosen" if choice else "")),
         ("Training pictures", f"{len(items)}"),
-        ("Model family", str(record.get("family") or "")),
+        ("Model family", _FAMILIES.get(family, family)),
         ("Trainer", f"{trainer.get('name', '')} {trainer.get('version', '')}".strip()),
         ("Base model", str(base.get("name") or "")),
         ("Device", _device(trainer.get("facts") or {})),

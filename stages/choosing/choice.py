@@ -141,7 +141,7 @@ def _compare(won: Trial, rival: Trial, *, longer: bool) -> str:
         return f"{start} but its pictures differ less"
     if rival.score >= won.score - scoring.TIE:
         return "is as good but more than is needed" if longer else "is about as good"
-    return "is less like by the raw distance" if as_like else "scores less in all"
+    return "is a little less like" if as_like else "scores less in all"
 
 
 def _warnings(won: Trial) -> list[str]:

@@ -37,7 +37,7 @@ def test_the_sentence_names_the_winner_the_measure_and_the_rival() -> None:
         (trial(1200, 0.5, likeness=0.6, copying=0.6), "is less like (0.60) and repeats a training photo"),
         (trial(1200, 0.6, variety=0.4), "is as like but its pictures differ less"),
         (trial(1200, 0.71), "step 1200 is as good but more than is needed"),
-        (trial(800, 0.6), "step 800 is less like by the raw distance"),
+        (trial(800, 0.6), "step 800 is a little less like"),
         (trial(800, 0.6, likeness=0.9), "step 800 scores less in all"),
     ],
 )
