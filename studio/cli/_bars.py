@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     )
 
 NARROW = 70
-"""Below this many columns the bars shrink and the words are cut."""
+"""Below this many columns the words are cut."""
+WIDE = 100
+"""From this many columns on there is room for long bars."""
 WHOLE, LOOKED_AT, TRIAL = "train", "look", "trial"
 """Stages of a training: all of it (it has a bar of its own), a trial picture looked at, and one drawn."""
 
@@ -70,7 +72,7 @@ class LiveBars:
         self._progress: RichProgress = Progress(
             # Names of shots are longer than notes: `three_quarter_left-1-cool: upscale` fits in 100 columns.
             TextColumn("{task.description}", table_column=Column(ratio=3, no_wrap=True, overflow="ellipsis")),
-            BarColumn(bar_width=12 if narrow else 22),
+            BarColumn(bar_width=22 if console.width >= WIDE else 12),
             TaskProgressColumn(),
             TextColumn(
                 "{task.fields[note]}",
@@ -96,9 +98,12 @@ class LiveBars:
         """Show the loss and its curve beside the bar."""
         if event.loss is not None:
             self._losses.append(event.loss)
-        self._show(
-            "training", training_title(event), event.fraction, training_note(event, self._losses, width=12)
-        )
+        title, note = training_title(event), training_note(event, [], width=0)
+        if event.step and event.loss is not None:
+            # In the wide column: in the narrow one the curve would be the first to be cut.
+            curve = sparkline(self._losses, width=6)
+            title, note = f"step {event.step} of {event.steps}  loss {event.loss:.4f} {curve}", _left(event)
+        self._show("training", title, event.fraction, note)
         if event.fraction >= 1:
             self._drop("training")
 
@@ -247,6 +252,9 @@ def training_title(event: TrainingProgress) -> str:
 def training_note(event: TrainingProgress, losses: Sequence[float], *, width: int) -> str:
     """The loss, its curve so far, and the time left."""
     loss = "" if event.loss is None else f"loss {event.loss:.4f} {sparkline(losses, width=width)}".strip()
-    left = time_left(event.eta_s) if event.fraction < 1 else ""
     words = "" if event.phase and event.message.endswith(event.phase) else event.message
-    return "  ".join(part for part in (left, loss, words) if part)
+    return "  ".join(part for part in (_left(event), loss, words) if part)
+
+
+def _left(event: TrainingProgress) -> str:
+    return time_left(event.eta_s) if event.fraction < 1 else ""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sdwebui_client import Progress
 from stages import events as ev
-from studio.cli._bars import PlainBars, job_title
+from studio.cli._bars import LiveBars, PlainBars, job_title, make_bars
 from studio.cli._display import Display
 from studio.cli._training_words import planned_line, trained_lines
 
@@ -161,6 +161,22 @@ def test_a_long_training_is_not_silent_between_its_quarters(monkeypatch: pytest.
     now += 2
     bars.training(ev.TrainingProgress(3, 9000, 0.0003, 60.0, "training", "training", 0.1))
     assert "step 3 of 9000" in shown(screen)
+
+
+def test_the_curve_of_the_loss_fits_an_ordinary_terminal() -> None:
+    screen = Console(
+        file=io.StringIO(), width=80, force_terminal=True, highlight=False, _environ={"TERM": "xterm"}
+    )
+    bars = make_bars(screen)
+    for step in range(100, 1000, 100):
+        bars.training(ev.TrainingProgress(step, 1200, step / 1200, 754.0, "training", "training", 1 / step))
+    assert isinstance(bars, LiveBars)
+    bars._progress.refresh()
+    text = shown(screen)
+    bars.close()
+    line = next(line for line in reversed(text.splitlines()) if "step 900" in line)
+    assert "loss 0.0011 █▃▂▂▁▁ " in line
+    assert "about 12 min 34 s left" in line
 
 
 def test_a_slow_trial_is_named_in_words() -> None:
