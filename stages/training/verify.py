@@ -50,7 +50,7 @@ def verify_used(probed: Probed, artifact: LoraArtifact, *, cancel: CancelToken) 
         ) from error
     text = result.info.infotexts[0] if result.info.infotexts else ""
     shown = parse_infotext(text).lora_hashes.get(artifact.name)
-    if shown is None:
+    if not shown:
         return "drawn with it; the server does not write LoRA hashes, so the file itself is not confirmed"
     if not any(known.startswith(shown) or shown.startswith(known[:10]) for known in _hashes(artifact)):
         raise StageError(
