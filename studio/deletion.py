@@ -20,12 +20,14 @@ class LoraCopy:
         place: the models folder: a path or an address.
         rel: the file's path below its LoRA folder.
         where: its full path or address.
+        name: what the run called it.
         sha256: its hash; None for half a file that a killed run left.
     """
 
     place: str
     rel: str
     where: str
+    name: str
     sha256: str | None
 
     def __str__(self) -> str:
@@ -113,12 +115,17 @@ def _remove(entry: Path) -> None:
 def _published(folder: Path, places: list[str]) -> tuple[tuple[LoraCopy, ...], tuple[str, ...]]:
     """Copies of the run's LoRA files outside its folder, and a word on each that is out of reach.
 
-    The run keeps every file it published, so a LoRA the user named with --lora is never among them.
+    The run keeps every file it published, so a LoRA the user named with --lora is never among them. A name
+    may have stood for several files: trained anew with other settings, it is published over the old one, but
+    only where that run publishes.
     """
     from train_lora.errors import TrainError
 
-    kept = {path.stem: _sha256(path) for path in sorted((folder / runs.WORK / "lora").glob("*.safetensors"))}
-    trials, left = _trials(folder / runs.WORK)
+    work = folder / runs.WORK
+    named = sorted((work / "lora").glob("*.safetensors"))
+    own = frozenset(_sha256(path) for path in (*named, *(work / "trained").glob("*.safetensors")))
+    kept = {path.stem: own for path in named}
+    trials, left = _trials(work)
     outside = [text for text in places if not _is_inside(text, folder)]
     found: list[LoraCopy] = []
     reached: list[str] = []
@@ -131,8 +138,8 @@ def _published(folder: Path, places: list[str]) -> tuple[tuple[LoraCopy, ...], t
                 f"{text} could not be looked into: {error} If a LoRA of this run is there "
                 f"({', '.join([*kept, *trials])}), delete it yourself."
             )
-    for name, sha256 in kept.items():
-        if (reached or not places) and not any(copy.sha256 == sha256 for copy in found):
+    for name in kept:
+        if (reached or not places) and not any(copy.name == name and copy.sha256 for copy in found):
             where = ", ".join(reached) or "no models folder is known"
             left.append(
                 f"The LoRA {name}.safetensors was not found ({where}): if a WebUI has it, delete it there "
@@ -141,34 +148,40 @@ def _published(folder: Path, places: list[str]) -> tuple[tuple[LoraCopy, ...], t
     return tuple(found), tuple(left)
 
 
-def _trials(work: Path) -> tuple[dict[str, str], list[str]]:
+def _trials(work: Path) -> tuple[dict[str, frozenset[str]], list[str]]:
     """Checkpoints that a killed run had published for a while, by name; and what cannot be told of them."""
     from train_lora.errors import TrainError
     from train_lora.trials import Ledger
 
-    trials: dict[str, str] = {}
+    trials: dict[str, frozenset[str]] = {}
     left: list[str] = []
     for path in sorted(work.glob("trials-*.json")):
         try:
-            trials |= Ledger(path).read()
+            trials |= {name: frozenset({sha256}) for name, sha256 in Ledger(path).read().items()}
         except TrainError as error:
             left.append(str(error))
     return trials, left
 
 
-def _copies(text: str, kept: Mapping[str, str]) -> list[LoraCopy]:
-    """The run's files in one models folder, and halves of them."""
+def _copies(text: str, kept: Mapping[str, frozenset[str]]) -> list[LoraCopy]:
+    """The run's files in one models folder, and halves of them.
+
+    Args:
+        text: The models folder.
+        kept: Name -> SHA-256 of every file of the run that may stand under it.
+    """
     from train_lora.places import open_place
 
     found = []
     with open_place(text) as place:
-        for name, sha256 in kept.items():
+        for name, own in kept.items():
+            for info in place.find(name):
+                sha256 = place.sha256(info.rel) if info.size >= 0 else ""
+                if sha256 in own:
+                    found.append(LoraCopy(text, info.rel, place.where(info.rel), name, sha256))
             found += [
-                LoraCopy(text, info.rel, place.where(info.rel), sha256)
-                for info in place.find(name)
-                if info.size >= 0 and place.sha256(info.rel) == sha256
+                LoraCopy(text, part, place.where(part), name, None) for part in place.parts(name, ours=True)
             ]
-            found += [LoraCopy(text, part, place.where(part), None) for part in place.parts(name, ours=True)]
     return found
 
 

@@ -74,6 +74,25 @@ def test_the_lora_goes_from_every_folder_it_was_published_in(tmp_path: Path, pho
     assert [list((place / "Lora").iterdir()) for place in places] == [[], []]
 
 
+def test_the_lora_of_earlier_settings_goes_from_where_only_that_was_published(
+    tmp_path: Path, photos: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    out = make_run(tmp_path, photos)
+    (out / WORK / "trained").mkdir()
+    for number, (place, data) in enumerate([(one, b"of earlier settings"), (two, LORA)]):
+        (out / WORK / "trained" / f"{number}.safetensors").write_bytes(data)
+        (place / "Lora").mkdir(parents=True)
+        (place / "Lora" / "alice.safetensors").write_bytes(data)
+        claim(out, photos, "alice", publishes_in=[place])
+    (two / "Lora" / "bob.safetensors").write_bytes(LORA)
+    plan = plan_deletion(out, None)
+    assert plan.left == ()
+    delete(plan)
+    assert list((one / "Lora").iterdir()) == []
+    assert [path.name for path in (two / "Lora").iterdir()] == ["bob.safetensors"]
+
+
 def test_half_a_copy_of_a_killed_run_goes_too(tmp_path: Path, photos: Path, models: Path) -> None:
     (models / "Lora" / ".alice.x1y2.part").write_bytes(LORA[:3])
     (models / "Lora" / ".bob.x1y2.part").write_bytes(LORA[:3])
