@@ -8,8 +8,13 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file under a temporary name beside it, then rename it.
+
+    Args:
+        path: The file.
+        data: Its content.
+        mode: Its rights; until it is whole it is its owner's alone.
 
     Raises:
         OSError: The folder is missing or full, or may not be written.
@@ -20,7 +25,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp gives 0600; a server may run as somebody else
+        Path(temporary).chmod(mode)  # a WebUI may run as somebody else, and mkstemp gives 0600
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

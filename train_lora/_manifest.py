@@ -68,7 +68,6 @@ def put_in_place(building: Path, out_dir: Path, manifest: bytes) -> None:
             pass  # damaged: replaced below
         else:
             return
-    building.chmod(0o755)
     # Moved away whole, not deleted in place: killed half-way, no half dataset is left under the name.
     old = building.with_suffix(".old")
     if out_dir.exists():

@@ -10,8 +10,8 @@ from typing import Literal, Protocol, TypeAlias
 from .errors import TrainCancelled
 
 Phase = Literal["preparing", "caching", "training", "saving"]
-"""Preparing: checks, copying, loading the model. Caching: each picture is encoded once. Saving: also reading back
-what was saved."""
+"""Preparing: checks, copying, loading the model. Caching: each picture is encoded once. Saving: also reading
+back what was saved."""
 
 
 @dataclass(frozen=True, slots=True)

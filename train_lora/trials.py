@@ -77,7 +77,7 @@ class Ledger:
         data = {"schema": _SCHEMA, "loras": entries, "places": places}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, json.dumps(data, indent=2).encode())
+            write_atomically(self._path, json.dumps(data, indent=2).encode(), mode=0o600)
         except OSError as error:
             raise PublishError(
                 f"{self._path} cannot be written: {error.strerror}.", "Check the disk and try again."

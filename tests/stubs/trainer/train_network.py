@@ -103,7 +103,8 @@ class Fake:
             self.out.mkdir(parents=True, exist_ok=True)
             child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"],
                                      start_new_session="stray" in self.modes)  # fmt: skip
-            (self.out / "child.pid").write_text(str(child.pid))
+            (self.out / "child.part").write_text(str(child.pid))
+            (self.out / "child.part").rename(self.out / "child.pid")  # whole, or not there
 
     def count(self) -> tuple[int, int]:
         """Training pictures times repeats, and batches an epoch."""

@@ -106,12 +106,14 @@ def test_a_long_curve_is_thinned_but_keeps_its_ends() -> None:
 def test_a_dataset_is_copied_without_what_is_not_its_own(host: LocalHost, dataset: Dataset) -> None:
     (dataset.dir / "reg").mkdir()
     (dataset.dir / "reg" / "001.png").write_bytes(b"somebody else")
+    (dataset.dir / "reg" / "001.txt").write_text("photo of a person")
     (dataset.dir / "001_0128x0128_sd.npz").write_bytes(b"latents")
     (dataset.dir / ".hidden").touch()
-    copy_dataset(host, dataset)
+    (dataset.dir / "dropped-in.png").write_bytes(b"a picture the trainer would take too")
+    copy_dataset(host, replace(dataset, regularisation=("reg/001.png",)))
     copied = {path.relative_to(host.job_dir).as_posix() for path in Path(host.job_dir).rglob("*.*")}
     assert {"dataset/001.png", "dataset/001.txt", "dataset/reg/001.png"} <= copied
-    assert not any(name.endswith((".npz", ".hidden")) for name in copied)
+    assert not any(name.endswith((".npz", ".hidden", "dropped-in.png")) for name in copied)
 
 
 def test_a_lost_picture_is_told(host: LocalHost, dataset: Dataset) -> None:

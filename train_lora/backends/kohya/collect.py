@@ -18,8 +18,8 @@ from ...lora_metadata import rewrite_metadata
 from ...recipe import TrainRecipe
 from ..base import Checkpoint
 from ..sandbox import photo_marks
+from .host import JobHost
 from .modules import check_lora_file
-from .runner import JobHost
 
 
 def saved_files(host: JobHost, name: str, steps: int) -> dict[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from .command import DatasetLayout, KohyaPaths, Resume, TrainCommand, build_comm
 from .facts import device_of, lasting_facts, precision_of
 from .failures import Failure, explain_failure
 from .follow import Ended, follow, is_running, read_again, tails
+from .host import ENDED, JobHost
 from .job import JOB_FILE, Job, copy_dataset, job_key, merged, newest_state, read_job
 from .redact import base_name
 from .reporter import Reporter
-from .runner import ENDED, JobHost
 
 _ENDING_S = 20.0
 """How long an earlier run may take to end."""
@@ -75,8 +74,8 @@ def drive(
         TrainError: It did not work; the message says what to do. The job folder stays, to go on from.
         TrainCancelled: It was stopped.
     """
-    copy = (lambda: copy_dataset(host, dataset)) if own_dataset else (lambda: None)
-    training = _Training(host, dataset, recipe, paths, limits, Reporter(0, on_progress), cancel, copy)
+    reporter = Reporter(0, on_progress)
+    training = _Training(host, dataset, recipe, paths, limits, reporter, cancel, own_dataset)
     run = training.go(Path(out_dir), trainer)
     if tidy:
         host.remove_tree()
@@ -95,10 +94,10 @@ class _Training:
         limits: Limits,
         reporter: Reporter,
         cancel: Cancel | None,
-        copy: Callable[[], None],
+        own_dataset: bool,
     ) -> None:
         self._host, self._dataset, self._asked, self._paths = host, dataset, recipe, paths
-        self._limits, self._reporter, self._cancel, self._copy = limits, reporter, cancel, copy
+        self._limits, self._reporter, self._cancel, self._own_dataset = limits, reporter, cancel, own_dataset
         self._layout = DatasetLayout.of(dataset)
         self._steps = reporter.steps = self._layout.steps(recipe)
         self._facts: dict[str, Any] = {}
@@ -148,7 +147,8 @@ class _Training:
             return
         self._stop()
         self._forget(Job(key))
-        for rel in (JOB_FILE, "stdout.log", "stderr.log"):
+        # Also the pictures and what was computed of them: the next ones have the same names.
+        for rel in (JOB_FILE, "stdout.log", "stderr.log", *(("dataset",) if self._own_dataset else ())):
             self._host.remove(rel)
 
     def _forget(self, job: Job) -> None:
@@ -234,9 +234,10 @@ class _Training:
         command = self._command(resume)
         if resume is None:
             self._host.remove("out")
-        self._copy()
+        if self._own_dataset:
+            copy_dataset(self._host, self._dataset)
         for rel, text in command.files.items():
-            self._host.put_file(rel, text.encode("utf-8"))
+            self._host.put_file(rel, _utf8(text))
         self._host.put_file(JOB_FILE, self._job.to_json())
         stop_if_cancelled(self._cancel)
         self._host.start(self._spec(command))
@@ -310,3 +311,13 @@ class _Training:
             command=tuple(base_name(part) if "/" in part or "\\" in part else part for part in argv),
             facts=lasting_facts(self._facts, self._recipe, self._reporter.said),
         )
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TrainError(
+            "The path of the training's folder is no valid UTF-8, and sd-scripts could not read it.",
+            "Choose an output folder with another name.",
+        ) from error

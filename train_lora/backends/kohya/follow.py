@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...errors import TrainError
 from ...progress import Cancel
+from .host import ENDED, LOG_BYTES, JobHost
 from .log import LogParser
 from .reporter import Reporter
-from .runner import ENDED, JobHost
 
+_ENDING_S = 60.0
+"""How long a run may take to end after it was told to. It takes a second."""
 _TAIL_BYTES = 16_000
 """Of each log, to find the reason of a failure in."""
 
@@ -40,10 +43,14 @@ def follow(host: JobHost, steps: int, reporter: Reporter, cancel: Cancel | None)
     """Read both logs from their beginning until nothing of the run is left.
 
     A run is ended when `cancel` says so, and when the loss is no number any more: nothing comes of it.
+
+    Raises:
+        TrainError: It does not end.
     """
     parser = LogParser(total_steps=steps)
     read = {"stdout.log": 0, "stderr.log": 0}
     stopped: str | None = None
+    until: float | None = None
     while True:
         if cancel is not None and cancel.cancelled:
             stopped = "cancelled"
@@ -51,17 +58,27 @@ def follow(host: JobHost, steps: int, reporter: Reporter, cancel: Cancel | None)
             stopped = stopped or "nan"
         if stopped is not None:
             host.cancel()
+            until = until or time.monotonic() + _ENDING_S
         status = host.status()  # before the logs: what was written before the end is then read
         feeds = [("stdout.log", parser.feed_stdout), ("stderr.log", parser.feed_stderr)]
         if parser.phase == "training":
             feeds.reverse()  # the bar first: what is saved then comes after the step it was saved at
+        new = 0
         for name, feed in feeds:
             data = host.read_log(name, read[name])
             read[name] += len(data)
+            new += len(data)
             reporter.take(feed(data))
         if status is not None and status["state"] in ENDED:
-            break
-        time.sleep(host.poll_s)
+            if not new:
+                break
+        elif until is not None and time.monotonic() > until:
+            raise TrainError(
+                f"The training in {host.job_dir} was told to end and does not: its GPU or disk may hang.",
+                "End it by hand; its process number is in status.json there.",
+            )
+        elif new < LOG_BYTES:
+            time.sleep(host.poll_s)
     reporter.take(parser.close())
     if parser.nan_step is not None:
         stopped = stopped or "nan"
@@ -71,15 +88,18 @@ def follow(host: JobHost, steps: int, reporter: Reporter, cancel: Cancel | None)
 def read_again(host: JobHost, steps: int) -> LogParser:
     """What the logs of the latest run say, without telling anybody."""
     parser = LogParser(total_steps=steps)
-    parser.feed_stdout(host.read_log("stdout.log", 0))
-    parser.feed_stderr(host.read_log("stderr.log", 0))
+    for name, feed in (("stdout.log", parser.feed_stdout), ("stderr.log", parser.feed_stderr)):
+        offset = 0
+        while data := host.read_log(name, offset):
+            offset += len(data)
+            feed(data)
     parser.close()
     return parser
 
 
 def tails(host: JobHost) -> tuple[str, str]:
     """The ends of both logs."""
-    out, err = (host.read_log(name, 0)[-_TAIL_BYTES:] for name in ("stdout.log", "stderr.log"))
+    out, err = (host.log_tail(name, _TAIL_BYTES) for name in ("stdout.log", "stderr.log"))
     return out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from ..._files import sha256_file
@@ -13,13 +14,12 @@ from ...dataset import Dataset
 from ...errors import TrainError
 from ...recipe import TrainRecipe
 from .command import Resume
-from .runner import JobHost
+from .host import JobHost
+from .losses import Point, thinned
 
 JOB_FILE = "job.json"
 SCHEMA = "kohya-job/1"
-_MAX_LOSSES = 400
-_NOT_COPIED = (".npz", ".part")
-"""Latents that something cached beside the pictures; half-written files."""
+CAPTION_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Job:
     """The second try, with the recipe's lighter settings."""
     from_step: int = 0
     """Step the latest start went on from; 0 = from the beginning."""
-    losses: tuple[tuple[int, float], ...] = ()
+    losses: tuple[Point, ...] = ()
     """(step, average loss) of the starts before the latest."""
 
     def to_json(self) -> bytes:
@@ -62,7 +62,8 @@ def job_key(dataset: Dataset, recipe: TrainRecipe, facts: Mapping[str, Any], bas
         dataset.manifest_sha256,
         recipe.model_dump(mode="json"),
         [base_model, model.get("bytes"), model.get("mtime")],
-        trainer.get("script_sha256"),
+        # The script alone does not tell: most of sd-scripts is in its library.
+        [trainer.get("commit"), trainer.get("script_sha256")],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -76,15 +77,10 @@ def newest_state(states: Sequence[Mapping[str, Any]]) -> Resume | None:
     return Resume(str(newest["dir"]), int(newest["step"]))
 
 
-def merged(
-    earlier: Sequence[tuple[int, float]], later: Sequence[tuple[int, float]], *, from_step: int
-) -> tuple[tuple[int, float], ...]:
+def merged(earlier: Sequence[Point], later: Sequence[Point], *, from_step: int) -> tuple[Point, ...]:
     """The losses of a training in several starts: of the earlier ones only what was gone on from."""
     points = [point for point in earlier if point[0] <= from_step] + [p for p in later if p[0] > from_step]
-    if len(points) <= _MAX_LOSSES:
-        return tuple(points)
-    last = len(points) - 1
-    return tuple(points[round(i * last / (_MAX_LOSSES - 1))] for i in range(_MAX_LOSSES))
+    return tuple(thinned(points))
 
 
 def copy_dataset(host: JobHost, dataset: Dataset) -> None:
@@ -93,17 +89,34 @@ def copy_dataset(host: JobHost, dataset: Dataset) -> None:
     Raises:
         TrainError: A picture is gone or was changed since the dataset was made.
     """
-    unseen = {item.image: item.sha256 for item in dataset.items}
-    for path in sorted(dataset.dir.rglob("*")):
-        rel = path.relative_to(dataset.dir).as_posix()
-        if not path.is_file() or path.name.startswith(".") or path.suffix in _NOT_COPIED:
-            continue
-        expected = unseen.get(rel)
-        if expected is None or sha256_file(path) == expected:
-            host.put_file(f"dataset/{rel}", path)
-            unseen.pop(rel, None)
-    if unseen:
-        raise TrainError(
-            f"{dataset.dir / min(unseen)} is gone, or has changed since the dataset was made.",
-            "Run the same command again: the dataset is built anew.",
-        )
+    for rel in checked_files(dataset):
+        host.put_file(f"dataset/{rel}", dataset.dir / rel)
+
+
+def checked_files(dataset: Dataset) -> dict[str, str]:
+    """SHA-256 of the files a training needs, by their path in the dataset.
+
+    Only those the dataset knows: sd-scripts trains on every picture that lies in the folder.
+
+    Raises:
+        TrainError: One is gone, or was changed since the dataset was made.
+    """
+    pictures = {item.image: item.sha256 for item in dataset.items}
+    found: dict[str, str] = {}
+    for image in (*pictures, *dataset.regularisation):
+        caption = str(PurePosixPath(image).with_suffix(CAPTION_SUFFIX))
+        for rel in (image, caption):
+            try:
+                found[rel] = sha256_file(dataset.dir / rel)
+            except OSError as error:
+                raise _changed(dataset, rel) from error
+        if pictures.get(image, found[image]) != found[image]:
+            raise _changed(dataset, image)
+    return found
+
+
+def _changed(dataset: Dataset, rel: str) -> TrainError:
+    return TrainError(
+        f"{dataset.dir / rel} is gone, or has changed since the dataset was made.",
+        "Run the same command again: the dataset is built anew.",
+    )

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from .log_lines import Bar, LineSplitter, read_bar, read_rich
+from .losses import MAX_POINTS, LossCurve
 from .redact import base_name, file_names_only
 
 PHASES = ("preparing", "caching", "training", "saving")
-_MAX_LOSSES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ class LogParser:
         self.regularisation: int | None = None
         self.text_encoder_modules: int | None = None
         self.unet_modules: int | None = None
-        self._losses: dict[int, float] = {}
+        self._losses = LossCurve()
         self._stdout, self._stderr = LineSplitter(), LineSplitter()
-        self._held: list[Bar] = []
+        self._held: deque[Bar] = deque(maxlen=MAX_POINTS)
         self._last: Stepped | None = None
         self._last_moved: Moved | None = None
         self._events: list[LogEvent] = []
@@ -124,11 +125,7 @@ class LogParser:
     @property
     def losses(self) -> list[tuple[int, float]]:
         """(step, average loss), ascending, at most 400 of them, the first and the last among them."""
-        every = sorted(self._losses.items())
-        if len(every) <= _MAX_LOSSES:
-            return every
-        last = len(every) - 1
-        return [every[round(i * last / (_MAX_LOSSES - 1))] for i in range(_MAX_LOSSES)]
+        return self._losses.points
 
     # ---- reading
 
@@ -212,9 +209,8 @@ class LogParser:
 
     def _know_total(self, total: int) -> None:
         self.total_steps = total
-        held, self._held = self._held, []
-        for bar in held:
-            self._stepped(bar)
+        while self._held:
+            self._stepped(self._held.popleft())
 
     def _stepped(self, bar: Bar) -> None:
         self._began("training")
@@ -225,7 +221,7 @@ class LogParser:
         if loss is not None:
             self.loss = loss
             if math.isfinite(loss):
-                self._losses[self.step] = loss
+                self._losses.add(self.step, loss)
             else:
                 loss = None
                 if self.nan_step is None:
@@ -278,11 +274,11 @@ _RECORDS: tuple[tuple[re.Pattern[str], Callable[[LogParser, re.Match[str]], None
     (re.compile(r"saving checkpoint: (.+)$"), lambda parser, found: parser._saving(found[1])),
     (re.compile(r"saving last state\.$"), lambda parser, _: parser._began("saving")),
     (re.compile(r"caching (?:latents|[Tt]ext [Ee]ncoder outputs)\.\.\."), lambda p, _: p._began("caching")),
-    (re.compile(r"total optimization steps .*: (\d+)$"), lambda p, found: p._know_total(int(found[1]))),
-    (re.compile(r"num train images \* repeats .*: (\d+)$"), _sets("images")),
-    (re.compile(r"num reg images .*: (\d+)$"), _sets("regularisation")),
-    (re.compile(r"enable LoRA for text encoder: (\d+)\b"), _sets("text_encoder_modules")),
-    (re.compile(r"enable LoRA for U-Net: (\d+)\b"), _sets("unet_modules")),
+    (re.compile(r"total optimization steps .*: (\d{1,9})$"), lambda p, found: p._know_total(int(found[1]))),
+    (re.compile(r"num train images \* repeats .*: (\d{1,9})$"), _sets("images")),
+    (re.compile(r"num reg images .*: (\d{1,9})$"), _sets("regularisation")),
+    (re.compile(r"enable LoRA for text encoder: (\d{1,9})\b"), _sets("text_encoder_modules")),
+    (re.compile(r"enable LoRA for U-Net: (\d{1,9})\b"), _sets("unet_modules")),
     (re.compile(r"No data found\."), _says("error")),
     (re.compile(r"not directory: "), _says("error")),
     (re.compile(r"(failed to get image size): (.+?), error:"), _names("error")),

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+MAX_LINE_BYTES = 8192
+"""Of a line; more is rubbish, or a trainer that never ends its line."""
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What would steer a terminal."""
+# Lengths are bounded: what is no bar must not take time that grows with the square of the line.
 _BAR = re.compile(
-    r"^(?P<name>[^%|\[\]]*?):?\s*(?P<percent>\d+)%\|[^|]*\|\s*(?P<done>\d+)/(?P<total>\d+)\s*"
+    r"^(?P<name>[^%|\[\]]{0,80}?):?\s{0,9}(?P<percent>\d{1,3})%\|[^|]*\|\s{0,9}"
+    r"(?P<done>\d{1,9})/(?P<total>\d{1,9})\s*"
     r"\[(?P<elapsed>[\d:?]+)<(?P<left>[\d:?]+),\s*(?P<rate>[^,\]]+?)(?:,\s*(?P<postfix>[^\]]*?))?\s*\]"
 )
 # rich's layout: time (or as many blanks), level, message, source file (RichHandler, rich 14).
@@ -39,8 +44,9 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> list[str]:
         """The lines that are complete now, without terminal escapes."""
-        *lines, self._rest = re.split(rb"[\r\n]", self._rest + data)
-        return [_clean(line) for line in lines]
+        *lines, rest = re.split(rb"[\r\n]", self._rest + data)
+        self._rest = rest[:MAX_LINE_BYTES]  # without an end the line would grow for hours
+        return [_clean(line[:MAX_LINE_BYTES]) for line in lines]
 
     @property
     def rest(self) -> str:
@@ -98,7 +104,7 @@ def _seconds(clock: str) -> float | None:
 
 def _pace(rate: str) -> float | None:
     """Seconds a step of "2.50s/it" or "1.41it/s"; None for "?it/s"."""
-    found = re.fullmatch(r"\s*([\d.]+)(s/it|it/s)\s*", rate)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)(s/it|it/s)\s*", rate)
     if found is None:
         return None
     value = float(found[1])

@@ -72,7 +72,7 @@ def training_lock(folder: Path, what: str) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / LOCK).open("a+", encoding="utf-8")
+        stream = (folder / LOCK).open("a+", encoding="utf-8", errors="replace")
     except OSError as error:
         raise TrainError(
             f"{folder} cannot be written to: {error.strerror}.", "Check permissions and free space."
@@ -80,11 +80,16 @@ def training_lock(folder: Path, what: str) -> Iterator[None]:
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             stream.seek(0)
             raise TrainError(
                 f"{_owner(stream.read())} is training in {folder} already.",
                 "Wait until it is done, or stop it; then run the same command again.",
+            ) from error
+        except OSError as error:
+            raise TrainError(
+                f"{folder} cannot be locked ({error.strerror}): two trainings at once would go unnoticed.",
+                "Choose a folder on a disk of this machine, or a share with locks.",
             ) from error
         stream.truncate(0)
         # With a full disk the lock holds all the same; only the name is missing in the other one's message.
@@ -99,5 +104,5 @@ def _owner(text: str) -> str:
         note = json.loads(text)
         since = time.strftime("%H:%M", time.localtime(float(note["since"])))
         return f"Process {int(note['pid'])} ({note['what']}, since {since})"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, OSError):
         return "Another process"

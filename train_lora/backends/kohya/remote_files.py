@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..._files import sha256_file
 from ...dataset import Dataset
 from ...errors import ArtifactError, TrainError
+from .host import OutFile
+from .job import checked_files
 from .remote_link import Link
-from .runner import OutFile
 
 if TYPE_CHECKING:
     from paramiko import SFTPClient
@@ -25,8 +27,6 @@ _UPLOAD_S = 600.0
 """For one of them: 7 kB/s."""
 _PIECE_BYTES = 8 * 1024 * 1024
 """Of a file brought here at once; what a broken connection costs at most."""
-_LEFT_OUT = (".npz", ".part")
-"""Latents that a local training cached beside the pictures; half-written files."""
 
 
 def upload_dataset(
@@ -51,7 +51,7 @@ def upload_dataset(
     Raises:
         TrainError: A training picture changed since the dataset was made, or the host changed what was sent.
     """
-    wanted = _hashes(dataset)
+    wanted = checked_files(dataset)
     missing = _wrong(wanted, {} if new else link.side(python, "hashes", folder=folder)["files"])
     on_sent(len(wanted) - len(missing), len(wanted))
     for bundle in _bundles(dataset.dir, missing):
@@ -65,21 +65,6 @@ def upload_dataset(
             )
         missing = [name for name in missing if name not in bundle]
         on_sent(len(wanted) - len(missing), len(wanted))
-
-
-def _hashes(dataset: Dataset) -> dict[str, str]:
-    found = {
-        path.relative_to(dataset.dir).as_posix(): sha256_file(path)
-        for path in sorted(dataset.dir.rglob("*"))
-        if path.is_file() and not path.name.startswith(".") and path.suffix not in _LEFT_OUT
-    }
-    for item in dataset.items:
-        if found.get(item.image) != item.sha256:
-            raise TrainError(
-                f"{dataset.dir / item.image} is gone, or has changed since the dataset was made.",
-                "Run the command again: the dataset is built anew.",
-            )
-    return found
 
 
 def _wrong(wanted: Mapping[str, str], there: Mapping[str, Sequence[Any]]) -> list[str]:
@@ -135,6 +120,8 @@ def download(
     for _attempt in range(2):
         mark, first = link.piece(python, source, 0, _PIECE_BYTES)
         sha256, size = mark or ("", 0)
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ArtifactError(f"{link.where} gives {name} no proper SHA-256.", "Log in and look there.")
         part = parts / f"{sha256}.part"
         try:
             parts.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -183,12 +170,12 @@ def _fill(
 # ---- by SFTP: small things, often
 
 
-def read_there(sftp: SFTPClient, path: str, offset: int) -> bytes:
-    """A file there, from a byte on."""
+def read_there(sftp: SFTPClient, path: str, offset: int = 0, size: int | None = None) -> bytes:
+    """A file there, from a byte on (negative: counted from its end), at most `size` bytes."""
     with sftp.open(path, "rb") as stream:
         if offset:
-            stream.seek(offset)
-        return stream.read()
+            stream.seek(offset if offset > 0 else max(0, (stream.stat().st_size or 0) + offset))
+        return stream.read(size)
 
 
 def write_there(sftp: SFTPClient, path: str, data: bytes) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...dataset import Dataset
 from ...errors import TrainError
 from ...progress import Cancel, stop_if_cancelled
+from .host import ENDED, LOG_BYTES, OutFile
 from .remote_files import download, overwrite_there, read_there, upload_dataset, walk_there, write_there
 from .remote_link import Link
-from .runner import ENDED, SUPERVISOR, OutFile
+from .runner import SUPERVISOR
 
 if TYPE_CHECKING:
     from paramiko import SFTPClient
@@ -27,6 +28,8 @@ SWEEP_DAYS = 7.0
 """A training on the host that nobody came back for is removed after so many days, with its photos."""
 LOGS = ("stdout.log", "stderr.log", "supervisor.log", "status.json", "spec.json")
 """What stays of a failed training besides saved states: no picture."""
+_LOG_PIECE = 1 << 16
+"""Bytes of a log that are read by SFTP; far more than a training says between two looks."""
 _ENDING_S = 30.0
 """How long a training may take to end after it was told to. It takes a second."""
 
@@ -181,11 +184,19 @@ class SshHost:
             self._side("put", stdin=data, rel=rel)
 
     def read_file(self, rel: str) -> bytes | None:
-        return self._look(self._at(rel), lambda sftp, path: read_there(sftp, path, 0), None)
+        return self._look(self._at(rel), read_there, None)
 
     def read_log(self, name: str, offset: int) -> bytes:
         self._beat()
-        return self._look(self._at(name), lambda sftp, path: read_there(sftp, path, offset), b"")
+        path = self._at(name)
+        data = self._look(path, lambda sftp, path: read_there(sftp, path, offset, _LOG_PIECE), b"")
+        if len(data) < _LOG_PIECE:
+            return data
+        # Much of it, as after a night away: SFTP takes a round trip for each 32 KiB, this one for all.
+        return data + self._link.piece(self._python, path, offset + len(data), LOG_BYTES)[1]
+
+    def log_tail(self, name: str, size: int) -> bytes:
+        return self._look(self._at(name), lambda sftp, path: read_there(sftp, path, -size, size), b"")
 
     def list_out(self) -> tuple[OutFile, ...]:
         none: list[OutFile] = []
@@ -274,7 +285,7 @@ class SshHost:
         """A quick look without starting a Python there; False also where SFTP does not show /proc."""
         path = f"/proc/{status.get('supervisor_pid')}/stat"
         try:
-            text = self._look(path, lambda sftp, path: read_there(sftp, path, 0), b"")
+            text = self._look(path, read_there, b"")
             return int(text.rpartition(b")")[2].split()[19]) == status.get("supervisor_start")
         except (OSError, ValueError, IndexError):
             return False

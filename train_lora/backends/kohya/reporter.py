@@ -15,6 +15,7 @@ _MESSAGES: dict[Phase, str] = {
     "training": "training",
     "saving": "saving",
 }
+_MAX_SAID = 50
 _PHASES: dict[str, Phase] = {phase: phase for phase in _MESSAGES}
 
 
@@ -29,7 +30,7 @@ class Reporter:
     def __init__(self, steps: int, on_progress: OnTrainProgress | None) -> None:
         self.seconds: dict[str, float] = {}
         self.said: list[str] = []
-        """Warnings and errors of the trainer, in order."""
+        """Warnings and errors of the trainer, each once, in order; the first of them when there are many."""
         self._tell_somebody = on_progress
         self.steps = steps
         self._step = 0
@@ -73,13 +74,17 @@ class Reporter:
                 case ModelSaved():
                     self.tell("checking what was saved", "saving")
                 case Said(level, text):
-                    self.said.append(f"{level}: {text}")
+                    self._note(f"{level}: {text}")
 
     def _stepped(self, event: Stepped) -> None:
         self._step = max(self._step, event.step)
         self._loss = event.loss if event.loss is not None else self._loss
         self._eta_s, self._pace = event.eta_s, event.seconds_per_step or self._pace
         self.tell(_MESSAGES[self._phase])
+
+    def _note(self, words: str) -> None:
+        if words not in self.said and len(self.said) < _MAX_SAID:
+            self.said.append(words)
 
     def _enter(self, phase: Phase) -> None:
         now = time.monotonic()

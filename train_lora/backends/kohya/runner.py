@@ -1,4 +1,4 @@
-"""How a job folder is reached. `LocalHost` is a folder on this machine; `remote` has one on a GPU host."""
+"""A job folder on this machine, as `host.JobHost` wants it, and what its trainer's Python can tell."""
 
 from __future__ import annotations
 
@@ -6,104 +6,26 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..._files import write_atomically
 from ...errors import TrainError
 from . import supervisor
+from .host import ENDED, LOG_BYTES, OutFile
 from .machine import end_group, is_running
 
 SUPERVISOR = Path(supervisor.__file__)
 PROBE = SUPERVISOR.with_name("probe_trainer.py")
-ENDED = ("exited", "killed")
-"""States after which nothing of a job runs."""
 _ENDING_S = 10.0
 """How long a supervisor may take to end what it watches; it takes under a second unless the machine is
 choking."""
 _PROBE_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class OutFile:
-    """A file the trainer wrote."""
-
-    rel: str
-    """Path below JOB/out, with "/"."""
-    bytes: int
-
-
-class JobHost(Protocol):
-    """A machine that trains, and one job folder on it. Paths called `rel` are below that folder, with "/".
-
-    Every method may raise TrainError: the machine cannot be reached, its disk is full, …
-    """
-
-    @property
-    def job_dir(self) -> str:
-        """The job folder's absolute path, as the trainer sees it."""
-        ...
-
-    @property
-    def survives(self) -> bool:
-        """Whether the job goes on when this process ends: then a running one is followed, not ended."""
-        ...
-
-    @property
-    def poll_s(self) -> float:
-        """Seconds between two looks at the job."""
-        ...
-
-    def probe(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """What `probe_trainer.py`, run by the trainer's interpreter there, says to a request."""
-        ...
-
-    def put_file(self, rel: str, content: bytes | Path) -> None:
-        """Write a file (folders are made); it is whole or not there."""
-        ...
-
-    def read_file(self, rel: str) -> bytes | None:
-        """A small file; None when it is not there."""
-        ...
-
-    def start(self, spec: Mapping[str, Any]) -> None:
-        """Start the supervisor on `spec` (without lifeline and parent_pid: they are the host's business).
-        Logs of an earlier start and a cancel file are removed first."""
-        ...
-
-    def status(self) -> dict[str, Any] | None:
-        """status.json; None when there is none. When it says running but the supervisor is gone: state
-        "killed", reason "supervisor gone", and nothing of the job is left running."""
-        ...
-
-    def read_log(self, name: str, offset: int) -> bytes:
-        """What "stdout.log" or "stderr.log" holds from a byte on; b"" when nothing is new."""
-        ...
-
-    def list_out(self) -> tuple[OutFile, ...]:
-        """All files below JOB/out, however deep."""
-        ...
-
-    def fetch(self, rel: str, dst: Path) -> None:
-        """Copy a file of the job folder here."""
-        ...
-
-    def cancel(self) -> None:
-        """Ask for the end; `status` shows when it has come. Does nothing when nothing runs."""
-        ...
-
-    def remove(self, rel: str) -> None:
-        """Remove a file or folder; nothing when it is not there."""
-        ...
-
-    def remove_tree(self) -> None:
-        """Remove the job folder with everything in it. Nothing may be running."""
-        ...
 
 
 class LocalHost:
@@ -132,30 +54,31 @@ class LocalHost:
 
     def put_file(self, rel: str, content: bytes | Path) -> None:
         target = self._at(rel)
-        try:
+        with _said(target, "written"):
             self._make(target.parent)
-            write_atomically(target, content if isinstance(content, bytes) else content.read_bytes())
-            target.chmod(0o600)
-        except OSError as error:
-            raise TrainError(
-                f"{target} cannot be written: {error.strerror}.", "Check permissions and free space."
-            ) from error
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            write_atomically(target, data, mode=0o600)
 
     def read_file(self, rel: str) -> bytes | None:
-        try:
-            return self._at(rel).read_bytes()
-        except FileNotFoundError:
-            return None
+        path = self._at(rel)
+        with _said(path, "read"), contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        return None
 
     def start(self, spec: Mapping[str, Any]) -> None:
-        self._make(self._dir / "out")
-        for name in ("cancel", "status.json", *supervisor.LOGS):
-            (self._dir / name).unlink(missing_ok=True)
-        content = {**spec, "lifeline": True, "parent_pid": os.getpid()}
-        self.put_file("spec.json", json.dumps(content).encode())
-        with (self._dir / "supervisor.log").open("ab") as log:
+        with _said(self._dir, "written"):
+            self._make(self._dir / "out")
+            for name in ("cancel", "status.json", *supervisor.LOGS):
+                (self._dir / name).unlink(missing_ok=True)
+            content = {**spec, "lifeline": True, "parent_pid": os.getpid()}
+            self.put_file("spec.json", json.dumps(content).encode())
+            self._launch()
+
+    def _launch(self) -> None:
+        log_file = os.open(self._dir / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(log_file, "wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(SUPERVISOR), str(self._dir)],
+                [sys.executable, "-I", str(SUPERVISOR), str(self._dir)],  # -I: nothing from its folder
                 cwd=self._dir,
                 stdin=subprocess.PIPE,  # the lifeline: closed by the kernel when this process ends
                 stdout=log,
@@ -180,27 +103,37 @@ class LocalHost:
         return {**status, "state": "killed", "exit_code": None, "reason": "supervisor gone"}
 
     def read_log(self, name: str, offset: int) -> bytes:
-        try:
-            with (self._dir / name).open("rb") as stream:
-                stream.seek(offset)
-                return stream.read()
-        except FileNotFoundError:
-            return b""
+        return self._read_log(name, offset, LOG_BYTES)
+
+    def log_tail(self, name: str, size: int) -> bytes:
+        return self._read_log(name, -size, size)
+
+    def _read_log(self, name: str, offset: int, size: int) -> bytes:
+        path = self._dir / name
+        with _said(path, "read"), contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            stream.seek(offset if offset >= 0 else max(0, end + offset))
+            return stream.read(size)
+        return b""
 
     def list_out(self) -> tuple[OutFile, ...]:
         top = self._dir / "out"
-        files = sorted(path for path in top.rglob("*") if path.is_file())
-        return tuple(OutFile(path.relative_to(top).as_posix(), path.stat().st_size) for path in files)
+        found = []
+        with _said(top, "read"):
+            for path in sorted(top.rglob("*")):
+                with contextlib.suppress(FileNotFoundError):  # the trainer removes old states meanwhile
+                    facts = path.lstat()
+                    if stat.S_ISREG(facts.st_mode):
+                        found.append(OutFile(path.relative_to(top).as_posix(), facts.st_size))
+        return tuple(found)
 
     def fetch(self, rel: str, dst: Path) -> None:
         try:
-            shutil.copyfile(self._at(rel), dst)
-        except OSError as error:
+            with _said(dst, "written"):
+                shutil.copyfile(self._at(rel), dst)
+        except TrainError:
             dst.unlink(missing_ok=True)
-            raise TrainError(
-                f"{self._at(rel)} cannot be copied to {dst}: {error.strerror}.",
-                "Check permissions and free space, then run the same command again.",
-            ) from error
+            raise
 
     def cancel(self) -> None:
         if self._dir.is_dir():
@@ -210,16 +143,11 @@ class LocalHost:
             self._process.stdin.close()
 
     def remove(self, rel: str) -> None:
-        path = self._at(rel)
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(self._at(rel))
 
     def remove_tree(self) -> None:
         self._let_go()
-        if self._dir.exists():
-            shutil.rmtree(self._dir)
+        _remove(self._dir)
 
     # ---- inside
 
@@ -229,7 +157,13 @@ class LocalHost:
         return self._dir / rel
 
     def _make(self, folder: Path) -> None:
+        if self._dir.is_symlink():
+            raise TrainError(
+                f"{self._dir} is a link, and photos that lie behind it would not be removed with it.",
+                "Remove the link. To train on another disk, choose an output folder there.",
+            )
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._dir.chmod(0o700)  # it may have been there
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _read_status(self) -> dict[str, Any] | None:
@@ -260,6 +194,27 @@ class LocalHost:
         except subprocess.TimeoutExpired:
             process.kill()  # takes the trainer with it: PDEATHSIG
             process.wait()
+
+
+@contextlib.contextmanager
+def _said(path: Path, done: str) -> Iterator[None]:
+    """Turn the system's errors into sentences."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainError(
+            f"{error.filename or path} cannot be {done}: {error.strerror or error}.",
+            "Check its permissions and the free space, then run the same command again.",
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a folder or a link; never what a link leads to."""
+    with _said(path, "removed"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def run_probe(python: Path, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -198,11 +198,11 @@ class Watch:
             self._seen, self._moved = sizes, now
         if self._signalled:
             return "terminated"
-        if (self._folder / "cancel").exists():
+        if _is_there(self._folder / "cancel", else_=False):
             return "cancelled"
         if self._lifeline and self._parent_is_gone():
             return "parent gone"
-        if not self._folder.is_dir():
+        if not _is_there(self._folder, else_=True):
             return "job folder gone"
         if self._time_limit_s is not None and now - self._started > self._time_limit_s:
             return "time limit"
@@ -214,8 +214,7 @@ class Watch:
         self._signalled = True
 
     def _sizes(self) -> list[int]:
-        paths = [self._folder / name for name in LOGS]
-        return [path.stat().st_size if path.exists() else -1 for path in paths]
+        return [_size(self._folder / name) for name in LOGS]
 
     def _parent_is_gone(self) -> bool:
         # The pipe alone is not enough: a process the parent forked may hold its other end open.
@@ -223,6 +222,24 @@ class Watch:
             return True
         readable, _, _ = select.select([0], [], [], 0)
         return bool(readable) and os.read(0, 4096) == b""
+
+
+def _is_there(path: Path, *, else_: bool) -> bool:
+    """Whether a path exists; `else_` while a network disk does not say: no reason to end a training."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return else_
+    return True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 # ---- the run
@@ -266,11 +283,13 @@ def _run(folder: Path, spec: dict[str, Any]) -> int:
     stat = proc_stat(trainer.pid)
     status.write(state="running", pid=trainer.pid, pid_start=stat[3] if stat else None)
     reason = None
-    while trainer.poll() is None and reason is None:
-        time.sleep(POLL_S)
-        reason = watch.reason()
-    killed = trainer.poll() is None
-    _end(trainer)
+    try:
+        while trainer.poll() is None and reason is None:
+            time.sleep(POLL_S)
+            reason = watch.reason()
+        killed = trainer.poll() is None
+    finally:
+        _end(trainer)  # whatever happens here, nothing of it is left behind
     code = trainer.returncode
     if not killed:
         reason = "disk full" if code != 0 and _free_bytes(folder) < FULL_BYTES else None
@@ -305,9 +324,11 @@ def main(arguments: list[str]) -> int:
     with (folder / "supervisor.lock").open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             sys.stderr.write("This job folder has a supervisor already.\n")
             return 3
+        except OSError as error:
+            sys.stderr.write(f"The folder's disk has no locks ({error}); two supervisors are not told.\n")
         return _run(folder, json.loads((folder / "spec.json").read_bytes()))
 
 
