@@ -259,7 +259,8 @@ def _refused(end: Endpoint, tried: list[str], locked: list[str]) -> None:
             f"There is no key to log in to {end.host} with: no agent, and none in ~/.ssh.",
             "Name one with SDWEBUI_SSH_KEY, or make one with `ssh-keygen -t ed25519`.",
         )
+    whom = f"{end.user}@{end.host}"
     raise SshError(
         f"{end.host} does not let {end.user} in with {', '.join(tried)}.",
-        f"Add the public key there: `ssh-copy-id -p {end.port} {end.user}@{end.host}`.",
+        f"Add the public key there: `ssh-copy-id -p {end.port} {shlex.quote(whom)}`.",
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from .errors import SshError
 
@@ -37,7 +37,7 @@ class SshTarget:
         host = f"[{self.host}]" if ":" in self.host else self.host
         user = f"{quote(self.user, safe='')}@" if self.user else ""
         port = f":{self.port}" if self.port else ""
-        query = "&".join(f"{key}={value}" for key, value in self.query.items())
+        query = "&".join(f"{key}={quote(value, safe='/~:')}" for key, value in self.query.items())
         path = quote(self.path if self.path.startswith("/") else f"/{self.path}", safe="/~")
         return f"{self.scheme}://{user}{host}{port}{path}{'?' + query if query else ''}"
 
@@ -48,8 +48,18 @@ def parse_ssh_url(text: str) -> SshTarget:
     Raises:
         SshError: It is no such address, or a password stands in it. The password is never repeated.
     """
-    parts = urlsplit(text.strip())
+    text = text.strip()
+    example = "For example sftp://user@host/srv/webui/models."
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise _no_address(text, example) from error
     userinfo, at, shown = parts.netloc.rpartition("@")
+    if password_may_follow(parts):
+        raise SshError(
+            "The address has an '@' behind its first '/', which may be part of a password.",
+            "Write it as %40 in a path; log in with a key, never with a password in the address.",
+        )
     if ":" in userinfo:
         user = userinfo.partition(":")[0]
         raise SshError(
@@ -61,30 +71,62 @@ def parse_ssh_url(text: str) -> SshTarget:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    example = "For example sftp://user@host/srv/webui/models."
     if parts.scheme not in SCHEMES or not host or port == 0 or any(c.isspace() for c in parts.netloc):
-        masked = re.sub(r":[^:@/]*@", ":***@", text)
-        raise SshError(f"{masked!r} is no address of a machine reached over SSH.", example)
-    if host.startswith("-"):
-        raise SshError(f"{host!r} is no host's name.", example)
+        raise _no_address(text, example)
+    if not shown.startswith("["):
+        host = shown.partition(":")[0]  # as it was written: aliases in ~/.ssh/config have capitals
+    user, path = unquote(userinfo), unquote(parts.path) or "/"
+    # A user's name ends up in commands people are told to type, and all of it on terminals.
+    if host.startswith("-") or user.startswith("-") or _steers(f"{text}{user}{path}"):
+        raise _no_address(text, example)
     if parts.fragment:
         raise SshError(f"The address of {shown} has a '#' in it.", "Write it as %23.")
-    path = unquote(parts.path) or "/"
     return SshTarget(
-        host,
-        unquote(userinfo) or None,
-        port,
-        path[1:] if path.startswith("/~") else path,
-        dict(parse_qsl(parts.query, keep_blank_values=True)),
-        parts.scheme,
+        host, user or None, port, path[1:] if path.startswith("/~") else path, _settings(parts), parts.scheme
     )
+
+
+def password_may_follow(parts: SplitResult) -> bool:
+    """Whether what looks like host and port may be a user and the start of a password with a "/" in it."""
+    return "@" not in parts.netloc and ":" in parts.netloc and "@" in f"{parts.path}{parts.query}"
+
+
+def own_name() -> str | None:
+    """Of the user who runs this; None in containers that run by a number nobody has."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
+
+
+def _settings(parts: SplitResult) -> dict[str, str]:
+    """What stands behind the "?". A "+" is a plus: these are paths, and no form was filled in."""
+    settings: dict[str, str] = {}
+    for pair in filter(None, parts.query.split("&")):
+        key, _, value = pair.partition("=")
+        if unquote(key) in settings:
+            raise SshError(f"The address says twice what {unquote(key)!r} is.", "Say it once.")
+        settings[unquote(key)] = unquote(value)
+    return settings
+
+
+def _steers(text: str) -> bool:
+    return any(unicodedata.category(char) == "Cc" for char in text)
+
+
+def _no_address(text: str, example: str) -> SshError:
+    """Names the text without what may be a password in it, or a key behind a "?"."""
+    _, at, rest = text.rpartition("@")
+    shown = f"…@{rest}" if at else rest
+    shown = shown.partition("?")[0]
+    return SshError(f"{shown!r} is no address of a machine reached over SSH.", example)
 
 
 @dataclass(frozen=True, slots=True)
 class SshAuth:
     """Whose keys are used, and which hosts are trusted."""
 
-    key_file: Path | None = None
+    key_file: Path | None = field(default=None, repr=False)
     """A private key; None means those of ~/.ssh/config, the agent's, and the usual names in ~/.ssh."""
     known_hosts: Path | None = None
     """Keys of the hosts that are trusted; None means ~/.ssh/known_hosts and the system's."""
@@ -131,7 +173,8 @@ class Endpoint:
     @property
     def known_as(self) -> str:
         """What known_hosts calls it."""
-        return self.host if self.port == _DEFAULT_PORT else f"[{self.host}]:{self.port}"
+        host = self.host.lower()  # as ssh does
+        return host if self.port == _DEFAULT_PORT else f"[{host}]:{self.port}"
 
 
 def resolve(target: SshTarget, auth: SshAuth) -> Endpoint:
@@ -152,12 +195,13 @@ def resolve(target: SshTarget, auth: SshAuth) -> Endpoint:
         port = target.port or int(found.get("port", _DEFAULT_PORT))
     except ValueError as error:
         raise SshError(f"~/.ssh/config gives {target.host} the port {found['port']!r}.") from error
-    return Endpoint(
-        str(found.get("hostname", target.host)),
-        port,
-        target.user or str(found.get("user") or getpass.getuser()),
-        tuple(keys),
-    )
+    user = target.user or found.get("user") or own_name()
+    if not user:
+        raise SshError(
+            f"The user who runs this has no name to log in to {target.host} with.",
+            f"Write it into the address: ssh://USER@{target.host}/…",
+        )
+    return Endpoint(str(found.get("hostname", target.host)), port, str(user), tuple(keys))
 
 
 def _config(host: str, path: Path) -> Mapping[str, Any]:

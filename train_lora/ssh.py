@@ -128,7 +128,7 @@ class SshConnection:
 
         try:
             yield
-        except (EOFError, paramiko.SSHException, TimeoutError, ConnectionError) as error:
+        except (EOFError, paramiko.SSHException, paramiko.SFTPError, TimeoutError, ConnectionError) as error:
             self.close()
             raise self._lost() from error
         except OSError as error:
@@ -154,51 +154,43 @@ class SshConnection:
 
         with self.guarded():
             channel = self._live().open_session(timeout=self._timeout_s)
-        with channel:
+        with channel, _closed_after(channel, timeout_s) as late:
             try:
                 channel.exec_command(shlex.join(argv))
+                done = self._collect(channel, stdin or b"")
             except (paramiko.SSHException, EOFError, OSError) as error:
                 if not self.alive:
                     raise self._lost() from error
+                if not late.is_set():
+                    raise SshError(
+                        f"{self.target.host} runs no commands for this user.", "Is the account for SFTP only?"
+                    ) from error
+            if late.is_set():
                 raise SshError(
-                    f"{self.target.host} runs no commands for this user.", "Is the account for SFTP only?"
-                ) from error
-            return self._collect(channel, argv[0], stdin or b"", timeout_s)
+                    f"{argv[0]} on {self.target.host} did not end within {timeout_s:g} s.",
+                    "It may still be running.",
+                )
+        if done.returncode == -1 and not self.alive:
+            raise self._lost()
+        return done
 
-    def _collect(self, channel: paramiko.Channel, what: str, stdin: bytes, timeout_s: float) -> Completed:
-        """Read both streams to their ends while the command is fed; at the deadline the channel is closed."""
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            channel.close()
-
+    def _collect(self, channel: paramiko.Channel, stdin: bytes) -> Completed:
+        """Read both streams to their ends while the command is fed."""
         output: dict[str, bytes] = {}
 
         def read(name: str) -> None:
             receive = channel.recv if name == "stdout" else channel.recv_stderr
             output[name] = b"".join(iter(lambda: receive(1 << 16), b""))
 
-        timer = threading.Timer(timeout_s, give_up)
         readers = [threading.Thread(target=read, args=(name,), daemon=True) for name in ("stdout", "stderr")]
-        for thread in (timer, *readers):
+        for thread in readers:
             thread.start()
-        try:
-            with contextlib.suppress(OSError):  # a command need not read what it is given
-                channel.sendall(stdin)
-                channel.shutdown_write()
-            for thread in readers:
-                thread.join()
-            code = channel.recv_exit_status()
-        finally:
-            timer.cancel()
-        if late.is_set():
-            raise SshError(
-                f"{what} on {self.target.host} did not end within {timeout_s:g} s.",
-                "It may still be running.",
-            )
-        if code == -1 and not self.alive:
-            raise self._lost()
+        with contextlib.suppress(OSError):  # a command need not read what it is given
+            channel.sendall(stdin)
+            channel.shutdown_write()
+        for thread in readers:
+            thread.join()
+        code = channel.recv_exit_status()
         return Completed(code, output.get("stdout", b""), output.get("stderr", b""))
 
     def start(self, argv: Sequence[str]) -> int:
@@ -234,3 +226,20 @@ class SshConnection:
 
     def _lost(self) -> SshLost:
         return SshLost(f"The connection to {self.target.host} was lost.", "Check the network and try again.")
+
+
+@contextlib.contextmanager
+def _closed_after(channel: paramiko.Channel, seconds: float) -> Iterator[threading.Event]:
+    """Close a channel at a deadline, which ends whatever waits for it; gives what is set then."""
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        channel.close()
+
+    timer = threading.Timer(seconds, give_up)
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()

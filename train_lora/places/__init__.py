@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from .._ssh_names import password_may_follow
 from ..errors import PublishError
 from ..ssh import SshAuth, parse_ssh_url
 from .base import FOLDER, FileInfo, ModelsPlace
@@ -29,7 +30,13 @@ def read_place(text: str | Path) -> Path | str:
     if isinstance(text, Path) or "://" not in text:
         return Path(text).expanduser()
     text = text.strip()
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise PublishError(
+            "That cannot be the address of a models folder.",
+            "For example sftp://user@host/srv/webui/models, or a path of this machine.",
+        ) from error
     scheme = parts.scheme.lower()
     if scheme in ("sftp", "ssh"):
         target = parse_ssh_url(text)
@@ -37,9 +44,15 @@ def read_place(text: str | Path) -> Path | str:
             raise PublishError(
                 f"{target} names no folder.", "Add the path of the models folder there: sftp://user@host/PATH"
             )
+        if target.query:
+            raise PublishError(
+                f"{target.host} is given settings behind a '?', and a models folder has none.",
+                "Write the '?' as %3F if it is part of the folder's name.",
+            )
         return str(target)
     userinfo, _, shown = parts.netloc.rpartition("@")
-    if ":" in userinfo:
+    if ":" in userinfo or password_may_follow(parts):
+        shown = shown if userinfo else "…"
         raise PublishError(
             f"A password stands in {scheme}://…@{shown}: it would end up in logs and process lists.",
             "Give it the way the storage's own tools take it: its environment variables or its config file.",

@@ -257,7 +257,13 @@ def test_home_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sftp://me:hunter2@gpu/x", "s3://me:hunter2@bucket/x", "smb://me:hunter2@nas/x"]
+    "text",
+    [
+        "sftp://me:hunter2@gpu/x",
+        "s3://me:hunter2@bucket/x",
+        "smb://me:hunter2@nas/x",
+        "s3://key:abc/hunter2@bucket/x",
+    ],
 )
 def test_a_password_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(TrainError, match="password stands in") as caught:
@@ -270,6 +276,8 @@ def test_a_password_is_refused_and_not_repeated(text: str) -> None:
     [
         ("http://127.0.0.1:7860", "can only be read"),
         ("sftp://gpu", "names no folder"),
+        ("sftp://gpu/models?token=hunter2", "behind a"),
+        ("s3://[bucket/x", "cannot be the address"),
         ("simplecache::s3://bucket/x", "chains"),
     ],
 )

@@ -58,7 +58,7 @@ def host(link: Link, notes: list[str], tmp_path: Path) -> SshHost:
 
 def _host(link: Link, notes: list[str], tmp_path: Path, client: str) -> SshHost:
     return SshHost(
-        link, sys.executable, f"{tmp_path}/jobs/job-1",
+        link, sys.executable, f"{tmp_path}/jobs/job-{'1' * 24}",
         client=client, label=f"{client}@home", parts=tmp_path / "parts", on_note=notes.append, poll_s=0.05,
     )  # fmt: skip
 
@@ -78,8 +78,9 @@ def dataset(tmp_path: Path) -> Dataset:
             )
         )
     (folder / "reg" / "1.png").write_bytes(b"somebody")
+    (folder / "reg" / "1.txt").write_text("person")
     (folder / "001_0512x0512_sd.npz").write_bytes(b"latents of a local training")
-    return Dataset(folder, tuple(items), "m" * 64, "ohwx person", 512)
+    return Dataset(folder, tuple(items), "m" * 64, "ohwx person", 512, regularisation=("reg/1.png",))
 
 
 def spec(code: str) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def test_the_pictures_arrive_whole_for_their_owner_alone_and_once(host: SshHost,
     host.prepare(dataset)
     there = Path(host.dataset_dir)
     names = {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()}
-    assert names == {"001.png", "001.txt", "002.png", "002.txt", "reg/1.png"}
+    assert names == {"001.png", "001.txt", "002.png", "002.txt", "reg/1.png", "reg/1.txt"}
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in there.parent.rglob("*"))
     before = {path: path.stat().st_ino for path in there.rglob("*.png")}
     (there / "002.png").write_bytes(b"cut sho")

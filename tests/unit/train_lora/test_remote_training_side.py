@@ -19,6 +19,7 @@ import pytest
 from train_lora.backends.kohya import remote_side
 
 SOURCE = Path(remote_side.__file__).read_text("utf-8")
+JOB, OLD, YOUNG = (f"{remote_side.PREFIX}{digit * 24}" for digit in "1ab")
 SUPERVISOR = """
 import json, os, sys, time
 folder = sys.argv[1]
@@ -42,7 +43,7 @@ def ask(do: str, stdin: bytes = b"", **request: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
-    return tmp_path / "jobs" / "job-1"
+    return tmp_path / "jobs" / JOB
 
 
 def age(path: Path, seconds: float) -> None:
@@ -219,23 +220,46 @@ def test_wiping_removes_everything_or_all_but_the_logs_and_follows_no_link(job: 
 def test_only_old_trainings_that_do_not_run_are_swept(supervised: Path) -> None:
     started(supervised, "r1")
     jobs = supervised.parent
-    for name in ("job-old", "job-young", "mine"):
+    for name in (OLD, YOUNG, "mine", "job-applications"):
         (jobs / name).mkdir()
         (jobs / name / "stdout.log").write_text("x")
-    for name in ("job-old", "mine", "job-1"):
+    for name in (OLD, "mine", "job-applications", JOB):
         for path in (*(jobs / name).iterdir(), jobs / name):
             age(path, 8 * 86_400)
     assert ask("sweep", jobs=str(jobs), days=7) == {"removed": 1}
-    assert {path.name for path in jobs.iterdir()} == {"job-1", "job-young", "mine"}
+    assert {path.name for path in jobs.iterdir()} == {JOB, YOUNG, "mine", "job-applications"}
     assert ask("sweep", jobs=str(jobs / "nothing"), days=7) == {"removed": 0}
 
 
 def test_who_comes_first_sweeps(job: Path) -> None:
-    old = job.with_name("job-old")
+    old = job.with_name(OLD)
     old.mkdir(parents=True)
     age(old, 8 * 86_400)
     claim(job, "a")
-    assert [path.name for path in job.parent.iterdir()] == ["job-1"]
+    assert [path.name for path in job.parent.iterdir()] == [JOB]
+
+
+def test_a_folder_that_somebody_else_put_there_gets_no_photo(job: Path, tmp_path: Path) -> None:
+    job.parent.mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "mine").write_text("x")
+    job.symlink_to(tmp_path / "theirs")
+    for do in ("claim", "wipe"):
+        request = {"client": "a", "label": "a", "sweep_days": 7} if do == "claim" else {"keep": ["x"]}
+        assert ask(do, job=str(job), **request)["error"] == "EPERM"
+    assert [path.name for path in (tmp_path / "theirs").iterdir()] == ["mine"]
+    if os.geteuid() == 0:
+        job.unlink()
+        job.mkdir()
+        os.chown(job, 12345, -1)
+        assert ask("claim", job=str(job), client="a", label="a", sweep_days=7)["error"] == "EPERM"
+
+
+def test_a_job_folder_that_was_open_is_closed(job: Path) -> None:
+    job.mkdir(parents=True)
+    job.chmod(0o777)
+    claim(job, "a")
+    assert stat.S_IMODE(job.stat().st_mode) == 0o700
 
 
 def test_a_full_disk_is_told_by_its_name(job: Path) -> None:

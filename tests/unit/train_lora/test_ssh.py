@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.stubs.sshd import Sshd, make_key, start_sshd
+from train_lora._ssh_names import resolve
 from train_lora.ssh import (
     HostKeyError,
     SshAuth,
@@ -276,17 +277,52 @@ def test_what_stands_behind_the_question_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sftp://me:hunter2@gpu/x", "ssh://me:hunter2@", "sftp:me:hunter2@gpu", "http://me:hunter2@gpu/"]
-)
+    "text",
+    [
+        "sftp://me:hunter2@gpu/x", "ssh://me:hunter2@", "sftp:me:hunter2@gpu", "http://me:hunter2@gpu/",
+        "sftp://me:hun/hunter2@gpu/x", "sftp://me:22/hunter2@gpu/x", "sftp://me:hunter2\u2488@gpu/x",
+        "ftp://gpu/x?key=hunter2", "sftp://me:a?hunter2@gpu", "sftp://me:hunter2@[gpu/x",
+    ],
+)  # fmt: skip
 def test_a_password_in_an_address_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(SshError) as caught:
         parse_ssh_url(text)
     assert "hunter2" not in str(caught.value)
 
 
+def test_paths_with_a_plus_or_an_ampersand_stay_what_they_are() -> None:
+    target = parse_ssh_url("ssh://gpu/x?base_model=/m/a+b.safetensors&jobs=/a%26b%20c")
+    assert target.query == {"base_model": "/m/a+b.safetensors", "jobs": "/a&b c"}
+    assert parse_ssh_url(str(target)) == target
+    with pytest.raises(SshError, match="twice"):
+        parse_ssh_url("ssh://gpu/x?python=/a&python=/b")
+
+
+def test_an_alias_keeps_its_capitals_and_known_hosts_has_none(empty: Path) -> None:
+    (empty / "config").write_text("Host GPU\n  HostName Real.Example\n  User me\n")
+    end = resolve(parse_ssh_url("ssh://GPU/x"), SshAuth(folder=empty))
+    assert (end.host, end.user, end.known_as) == ("Real.Example", "me", "real.example")
+
+
+def test_keys_do_not_stand_in_a_representation(tmp_path: Path) -> None:
+    assert "secret-key" not in repr(SshAuth(key_file=tmp_path / "secret-key"))
+
+
+def test_a_user_without_a_name_has_to_be_named(monkeypatch: pytest.MonkeyPatch, empty: Path) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    with pytest.raises(SshError, match="no name"):
+        resolve(parse_ssh_url("ssh://gpu/x"), SshAuth(folder=empty))
+    assert resolve(parse_ssh_url("ssh://me@gpu/x"), SshAuth(folder=empty)).user == "me"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "gpu", "ftp://gpu/x", "ssh:///x", "ssh://gpu:0", "ssh://gpu:x", "ssh://-oX/"]
-)
+    "text",
+    ["", "gpu", "ftp://gpu/x", "ssh:///x", "ssh://gpu:0", "ssh://gpu:x", "ssh://-oX/", "ssh://[::1/x",
+     "ssh://-oProxyCommand=x@gpu/", "ssh://gpu/a\nb", "ssh://gpu/a%0ab", "ssh://a%1b%5b2Jb@gpu/x", "ssh://gpu/a%00"],
+)  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(SshError):
         parse_ssh_url(text)

@@ -7,7 +7,6 @@ faces) is removed from the host when the training is over, whatever its end.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..._files import write_atomically
+from ..._ssh_names import own_name
 from ...dataset import Dataset
 from ...errors import TrainCancelled, TrainerMissing, TrainError
 from ...progress import Cancel, OnTrainProgress, TrainProgress
@@ -30,13 +30,13 @@ from .base_model import inspect_header
 from .checks import problems_of
 from .command import DatasetLayout, KohyaPaths
 from .drive import Limits, drive
+from .host import ENDED
 from .job import JOB_FILE
 from .machine import training_lock
 from .remote_host import LOGS, SWEEP_DAYS, SshHost
 from .remote_link import Link, Patience
 from .remote_setup import RemotePaths, RemoteSetup, locate
 from .remote_side import PREFIX
-from .runner import ENDED
 from .setup import VERSION
 
 _CLIENT = ".remote-client"
@@ -127,10 +127,10 @@ class SshKohyaTrainer:
             paths = locate(link, self.setup)
             if paths.base_model is None:
                 raise TrainerMissing(*_NO_MODEL)
-            job = f"{paths.jobs}/{job_id(dataset, recipe, paths.base_model)}"
+            job = f"{paths.jobs}/{job_id(dataset, recipe, paths)}"
             host = SshHost(
                 link, paths.python, job,
-                client=_client(out_dir), label=f"{getpass.getuser()}@{socket.gethostname()}",
+                client=_client(out_dir), label=f"{own_name() or 'somebody'}@{socket.gethostname()}",
                 parts=out_dir / _PARTS, on_note=report.note, cancel=cancel, poll_s=self._poll_s,
             )  # fmt: skip
             status = host.status()
@@ -240,9 +240,13 @@ _NO_MODEL = (
 )
 
 
-def job_id(dataset: Dataset, recipe: TrainRecipe, base_model: str) -> str:
-    """Name of a training's folder on the host: the same for the same training, and it tells nobody's name."""
-    parts = [dataset.manifest_sha256, recipe.model_dump(mode="json"), base_model]
+def job_id(dataset: Dataset, recipe: TrainRecipe, paths: RemotePaths) -> str:
+    """Name of a training's folder on the host: the same for the same training, and it tells nobody's name.
+
+    The trainer counts too: two clients that name two checkouts would end each other's training otherwise.
+    """
+    trainer = [paths.base_model, paths.sd_scripts, paths.python]
+    parts = [dataset.manifest_sha256, recipe.model_dump(mode="json"), trainer]
     return PREFIX + hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -298,7 +302,7 @@ def _client(out_dir: Path) -> str:
         known = ""
     if not (len(known) == 32 and known.isalnum()):
         known = uuid.uuid4().hex
-        write_atomically(note, known.encode())
+        write_atomically(note, known.encode(), mode=0o600)
     return known
 
 

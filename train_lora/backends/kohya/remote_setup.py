@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import dataclass
 
 from ...errors import TrainerMissing, TrainError
@@ -92,7 +93,7 @@ def locate(link: Link, setup: RemoteSetup) -> RemotePaths:
         raise TrainerMissing(
             f"{setup.where} has no sd-scripts in {found.get('folder', folder)}: {_SCRIPT} is not there.",
             f"Log in and run: git clone --branch {VERSION} --depth 1 https://github.com/kohya-ss/sd-scripts "
-            f"{found.get('folder', folder)} - or correct the path in the trainer's address.",
+            f"{shlex.quote(found.get('folder', folder))} - or correct the path in the trainer's address.",
         )
     if not found.get("python"):
         raise TrainerMissing(

@@ -22,7 +22,9 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -31,7 +33,9 @@ from typing import Any
 
 MARK = "sdwebui-answer "
 PREFIX = "job-"
-"""Of the job folders' names: nothing else in the jobs folder is ever removed."""
+_NAME = re.compile(PREFIX + "[0-9a-f]{24}(-removing-[0-9]+)?")
+"""A job folder's. Nothing else in the jobs folder is ever removed: it may be somebody's home, with
+"job-applications" in it."""
 GONE_S = 45.0
 """A client that has not been heard of for so long is gone. Clients note themselves every 5 s."""
 _RAW = "raw"
@@ -50,13 +54,14 @@ def claim(job: str, client: str, label: str, sweep_days: float) -> dict[str, Any
         created: The job folder was not there before; leader: this client leads; others: labels of the other
         clients that are alive.
     """
-    folder = Path(job)
+    folder = _own(job)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         folder.mkdir(mode=0o700)
         created = True
     except FileExistsError:
         created = False
+        _own(job).chmod(0o700)
     if created:
         sweep(str(folder.parent), sweep_days)
     (folder / "clients").mkdir(mode=0o700, exist_ok=True)
@@ -65,6 +70,22 @@ def claim(job: str, client: str, label: str, sweep_days: float) -> dict[str, Any
     others = [note for note in (folder / "clients").glob("*.json") if note.stem != client]
     labels = [_label(folder, note.stem, client) for note in others]
     return {"created": created, "leader": leader, "others": sorted(label for label in labels if label)}
+
+
+def _own(job: str) -> Path:
+    """The job folder. Where others may write beside it, one of them could have made it, or a link.
+
+    Raises:
+        ValueError: It is none by its name; PermissionError: it is not ours, or no folder.
+    """
+    folder = Path(job)
+    if not _NAME.fullmatch(folder.name):
+        raise ValueError(f"{job} is no job folder")
+    with contextlib.suppress(FileNotFoundError):
+        facts = folder.lstat()
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "somebody else put something there", job)
+    return folder
 
 
 def leave(job: str, client: str) -> dict[str, Any]:
@@ -249,8 +270,11 @@ def alive(job: str) -> dict[str, Any]:
 
 def busy(jobs: str) -> dict[str, Any]:
     """How many trainings in the jobs folder are at work, or done and still to be fetched."""
-    folders = list(Path(jobs).glob(f"{PREFIX}*"))
-    return {"jobs": sum(_supervised(one) or _status(one).get("exit_code") == 0 for one in folders)}
+    return {"jobs": sum(_supervised(one) or _status(one).get("exit_code") == 0 for one in _jobs_in(jobs))}
+
+
+def _jobs_in(jobs: str) -> list[Path]:
+    return [path for path in Path(jobs).glob(f"{PREFIX}*") if _NAME.fullmatch(path.name)]
 
 
 def _wait(until: Callable[[], bool], seconds: float) -> None:
@@ -286,9 +310,7 @@ def wipe(job: str, keep: list[str]) -> dict[str, Any]:
     Returns:
         gone: False when a supervisor is still at work.
     """
-    folder = Path(job)
-    if not folder.name.startswith(PREFIX):
-        raise ValueError(f"{job} is no job folder")
+    folder = _own(job)
     if not folder.is_dir():
         return {"gone": True}
     if _supervised(folder):
@@ -312,7 +334,7 @@ def wipe(job: str, keep: list[str]) -> dict[str, Any]:
 def sweep(jobs: str, days: float) -> dict[str, Any]:
     """Remove what trainings nobody came back for have left: no supervisor, and untouched for `days` days."""
     removed = 0
-    for folder in Path(jobs).glob(f"{PREFIX}*") if Path(jobs).is_dir() else ():
+    for folder in _jobs_in(jobs):
         with contextlib.suppress(OSError):
             touched = max(
                 (p.stat().st_mtime for p in (folder, *folder.glob("*"), *folder.glob("clients/*"))),

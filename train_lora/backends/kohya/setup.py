@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def first_steps(root: Path = SUBMODULE.parents[1]) -> str:
     """
     if (root / ".git").exists():
         commands = (
-            f"    cd {root}\n"
+            f"    cd {shlex.quote(str(root))}\n"
             "    git submodule update --init train_lora/sd-scripts\n"
             "    sh scripts/setup_trainer.sh\n"
         )
@@ -122,8 +123,8 @@ def _python(named: str | None, checkout: Path) -> Path:
     make = (
         "sh scripts/setup_trainer.sh"
         if checkout == SUBMODULE
-        else f"cd {checkout} && python3 -m venv venv && venv/bin/python -m pip install torch torchvision "
-        "-r requirements.txt"
+        else f"cd {shlex.quote(str(checkout))} && python3 -m venv venv && "
+        "venv/bin/python -m pip install torch torchvision -r requirements.txt"
     )
     raise TrainerMissing(
         f"sd-scripts are in {checkout}, but have no Python of their own (venv/bin/python) there yet.",
