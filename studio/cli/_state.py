@@ -100,7 +100,8 @@ def make_console(*, stderr: bool) -> Console:
             except SystemExit:
                 raise SystemExit(BROKEN_PIPE) from None
 
-    console = PipeConsole(stderr=stderr, highlight=False, soft_wrap=False)
+    # Without emoji=False rich prints a heart for the `:heart:` of <lora:heart:0.8>.
+    console = PipeConsole(stderr=stderr, highlight=False, soft_wrap=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
     return console

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ._display import Display
 
 DEFAULT_PRESET = "sd15-best"
+PLAN_SCHEMA = "sdwebui-training-plan/1"
 
 HELP = """Train a LoRA of the person in a folder of photos, and put it into the WebUI.
 
@@ -105,7 +106,7 @@ def train_lora(state: State, /, **given: Any) -> int:
 
         with Display(console) as display:
             if given["dry_run"]:
-                return _dry_run(display, asked)
+                return _dry_run(display, asked, as_json=given["as_json"])
             return _run(state, display, asked, as_json=given["as_json"], consent_given=given["consent_given"])
 
 
@@ -224,7 +225,7 @@ def _run(state: State, display: Display, asked: _Asked, *, as_json: bool, consen
     return ExitCode.DONE
 
 
-def _dry_run(display: Display, asked: _Asked) -> int:
+def _dry_run(display: Display, asked: _Asked, *, as_json: bool) -> int:
     """Look at everything a training needs; nothing is trained, and the folder is not made."""
     import tempfile
 
@@ -237,6 +238,10 @@ def _dry_run(display: Display, asked: _Asked) -> int:
         options = asked.options(models_dir=connection.models_dir if connection else None, consent_note=None)
         plan = plan_training(options, connection.servers if connection else (), on_event=display)
     display.training_plan(plan)
+    if as_json:
+        found = [{"what": what, "found": text} for what, text in plan.rows]
+        told = {"schema": PLAN_SCHEMA, "rows": found, "problems": list(plan.problems)}
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     return ExitCode.SERVER if plan.problems else ExitCode.DONE
 
 

@@ -165,10 +165,14 @@ def test_slips_are_told_at_once(
 
 @pytest.mark.slow
 def test_a_dry_run_says_how_long_and_makes_nothing(tmp_path: Path, trainer: dict[str, str]) -> None:
-    done = train(tmp_path, trainer, "--dry-run")
+    done = train(tmp_path, trainer, "--dry-run", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     for words in ("8 to train on", "40 steps", "minute"):
-        assert words in done.stdout
+        assert words in done.stderr
+    told = json.loads(done.stdout)
+    assert told["schema"] == "sdwebui-training-plan/1"
+    assert {"what": "base model", "found": "base"} in told["rows"]
+    assert told["problems"] == []
     assert not (tmp_path / "out").exists()
 
 

@@ -11,6 +11,7 @@ from sdwebui_client import Progress
 from stages import events as ev
 from studio.cli._bars import LiveBars, PlainBars, make_bars
 from studio.cli._display import Display
+from studio.cli._state import make_console
 from studio.cli._tables import missing_lines
 
 
@@ -185,3 +186,8 @@ def test_the_summary_says_what_is_missing_how_near_it_came_and_what_to_do() -> N
     assert said == "1 of 2: nothing good enough for front cool (best likeness 0.63, asked 0.70)."
     assert "--set min_likeness=" in advice
     assert missing_lines({**run, "unfilled": []}) == []
+
+
+def test_a_lora_named_like_an_emoji_keeps_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    Display(make_console(stderr=True)).say("In a prompt: <lora:heart:0.8>")
+    assert "<lora:heart:0.8>" in capsys.readouterr().err
