@@ -15,6 +15,8 @@ from .recipe import Family
 
 _MAX_HEADER_BYTES = 100_000_000
 """safetensors' own limit."""
+_MAX_NUMBER = 1 << 62
+"""Of bytes; no disk is as large."""
 _DTYPE_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
@@ -127,11 +129,11 @@ def read_header(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
             f"{path} cannot be read: {error.strerror}.", "Check that it is a file you may read."
         ) from error
     try:
-        header = json.loads(raw)
+        header = json.loads(raw, object_pairs_hook=_without_twins)
         metadata = header.pop("__metadata__", {})
-        end = max((_check_tensor(name, entry) for name, entry in header.items()), default=0)
+        end = _end_of(header)
         clean = all(isinstance(value, str) for value in metadata.values())
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"The header of {path.name} is damaged ({error}).", _AGAIN) from error
     if not clean:
         raise ArtifactError(f"The metadata of {path.name} holds something other than text.", _AGAIN)
@@ -142,12 +144,33 @@ def read_header(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     return metadata, header
 
 
-def _check_tensor(name: str, entry: Any) -> int:
-    """Where a tensor ends, after checking that its length is that of its shape."""
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of two entries of one name one reader takes the first, another the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands in it twice")
+    return found
+
+
+def _end_of(tensors: Mapping[str, Any]) -> int:
+    """Where the last tensor ends, after checking that they lie side by side, without overlap or gap."""
+    end = 0
+    for (begin, its_end), name in sorted((_span(name, entry), name) for name, entry in tensors.items()):
+        if begin != end:
+            raise ValueError(f"tensor {name} does not begin where the one before it ends")
+        end = its_end
+    return end
+
+
+def _span(name: str, entry: Any) -> tuple[int, int]:
+    """Where a tensor begins and ends, after checking that its length is that of its shape."""
     begin, end = entry["data_offsets"]
-    count = 1
+    numbers = (begin, end, *entry["shape"])
+    if not all(type(number) is int and 0 <= number < _MAX_NUMBER for number in numbers):
+        raise ValueError(f"tensor {name} has an impossible shape or place")
+    size = _DTYPE_BYTES[entry["dtype"]]
     for axis in entry["shape"]:
-        count *= int(axis)
-    if entry["dtype"] not in _DTYPE_BYTES or begin < 0 or end - begin != count * _DTYPE_BYTES[entry["dtype"]]:
+        size = min(size * axis, _MAX_NUMBER)
+    if end - begin != size:
         raise ValueError(f"tensor {name} does not fit its shape")
-    return int(end)
+    return begin, end

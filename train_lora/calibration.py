@@ -11,17 +11,19 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from ._step_cost import what_matters
+from ._step_cost import MATTERS, what_matters
 from .errors import TrainError
-from .recipe import TrainRecipe
+from .recipe import Family, TrainRecipe
 
 SCHEMA = "sdwebui-calibration/1"
 MIN_STEPS = 20
 """Fewer steps after the warm-up say too little."""
 WARM_UP_STEPS = 3
 """The first steps reserve memory and choose kernels."""
+_MAX_S = 1e6
+"""Eleven days: nothing that is measured takes so long."""
 _STALE_AFTER = 5.0
 """A step this many times as long as the usual one was an interruption (a saved checkpoint, another job)."""
 
@@ -109,10 +111,22 @@ class Calibration:
             if values.pop("schema") != SCHEMA:
                 return None
             found = cls(**values)
-            whole = found.seconds_per_step > 0 and found.load_s >= 0 and found.steps >= MIN_STEPS
-            return found if whole and isinstance(found.matters, dict) else None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
+        return found if found._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Whether a prediction can be made with it: it comes from a file that anybody may have written."""
+        known = [self.encode_s, self.save_s, self.picture_s]
+        seconds = [self.seconds_per_step, self.load_s, *(value for value in known if value is not None)]
+        return (
+            all(_is_number(value, most=_MAX_S) for value in (*seconds, self.spread))
+            and self.seconds_per_step > 0
+            and _is_number(self.steps, most=1e9)
+            and self.steps >= MIN_STEPS
+            and self.family in get_args(Family)
+            and _are_settings(self.matters)
+        )
 
 
 def calibration_key(recipe: TrainRecipe, machine: Mapping[str, Any] | None) -> str:
@@ -145,3 +159,15 @@ def _each_step(marks: Sequence[tuple[int, float]]) -> list[float]:
             continue
         each.extend([(then - at) / done] * done)
     return each
+
+
+def _is_number(value: object, *, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _are_settings(matters: object) -> bool:
+    """Whether these are all the settings of `what_matters`, the numbers among them possible."""
+    if not isinstance(matters, dict) or matters.keys() != set(MATTERS):
+        return False
+    numbers = ("resolution", "batch_size", "gradient_accumulation_steps", "network_dim")
+    return all(_is_number(matters[name], most=1e5) and matters[name] >= 1 for name in numbers)

@@ -78,6 +78,23 @@ def test_flipped_headers_raise_nothing_else(trained: Path) -> None:
         {"x": {"dtype": "F16", "shape": "ab", "data_offsets": [0, 0]}},
         {"__metadata__": [], "x": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}},
         {"__metadata__": {"a": 1}},
+        {"x": {"dtype": "U8", "shape": [-2, -3], "data_offsets": [0, 6]}},
+        {"x": {"dtype": "U8", "shape": [2.9], "data_offsets": [0, 2]}},
+        {"x": {"dtype": "U8", "shape": ["2"], "data_offsets": [0, 2]}},
+        {"x": {"dtype": "U8", "shape": [True], "data_offsets": [0, 1]}},
+        {"x": {"dtype": "U8", "shape": [1 << 400] * 99, "data_offsets": [0, 1 << 300]}},
+        {"x": {"dtype": ["U8"], "shape": [0], "data_offsets": [0, 0]}},
+        {
+            "x": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]},
+            "y": {"dtype": "U8", "shape": [2], "data_offsets": [1, 3]},
+        },
+        {
+            "x": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]},
+            "y": {"dtype": "U8", "shape": [2], "data_offsets": [3, 5]},
+        },
+        b'{"x": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}, '
+        b'"x": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}}',
+        b'{"x": ' * 50_000,
         b"not json at all",
         b"\xff\xfe\xfd\xfc",
         "{}",

@@ -241,7 +241,9 @@ def test_a_calibration_survives_its_file() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"schema": "sdwebui-calibration/9"}, {"steps": 2}, {"seconds_per_step": 0}, {"extra": 1}, {"matters": 3},
-     {"load_s": None}, {"seconds_per_step": "fast"}],
+     {"load_s": None}, {"seconds_per_step": "fast"}, {"seconds_per_step": float("inf")},
+     {"load_s": float("nan")}, {"spread": "wide"}, {"spread": -1}, {"encode_s": "x"}, {"save_s": -1},
+     {"picture_s": [1]}, {"steps": True}, {"family": "sd3"}, {"matters": {}}, {"matters": {"resolution": 512}}],
 )  # fmt: skip
 def test_a_damaged_or_other_file_is_no_calibration(change: dict[str, Any]) -> None:
     values = {**json.loads(calibrated(recipe()).to_json()), **change}
@@ -251,6 +253,14 @@ def test_a_damaged_or_other_file_is_no_calibration(change: dict[str, Any]) -> No
 @pytest.mark.parametrize("text", ["", "[]", "3", "{", "null", "{}"])
 def test_what_is_no_file_of_ours_is_no_calibration(text: str) -> None:
     assert Calibration.from_json(text) is None
+
+
+@pytest.mark.parametrize("name", ["resolution", "batch_size", "network_dim"])
+@pytest.mark.parametrize("value", [0, -1, "512", None, 1e9])
+def test_impossible_settings_are_no_calibration(name: str, value: object) -> None:
+    values = json.loads(calibrated(recipe()).to_json())
+    values["matters"][name] = value
+    assert Calibration.from_json(json.dumps(values)) is None
 
 
 def test_the_key_tells_machines_and_settings_apart_and_nothing_else() -> None:

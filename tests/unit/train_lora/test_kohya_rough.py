@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 
+from tests.stubs.trainer import fake_base_model
 from tests.unit.train_lora.kohya_jobs import lives, small_dataset, status_of, wait_for
 from tests.unit.train_lora.test_kohya_runner import Workplace, small_recipe
 from train_lora import TrainError
 from train_lora.backends.kohya import follow as following
-from train_lora.backends.kohya import supervisor
+from train_lora.backends.kohya import probe_trainer, supervisor
+from train_lora.backends.kohya.base_model import inspect_header
 from train_lora.backends.kohya.job import job_key
 from train_lora.backends.kohya.log import LogParser, Said
 from train_lora.backends.kohya.losses import MAX_POINTS, LossCurve
@@ -331,3 +333,66 @@ sys.exit(supervisor.main([sys.argv[2]]))
     assert b"ZeroDivisionError" in done.stderr
     pid = status_of(job)["pid"]
     assert not lives(pid)
+
+
+# ---- what the machine tells
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [[], [320], [320, "4"], "text", None, [320, [4]], {}],
+)
+def test_a_base_model_of_impossible_shapes_is_refused(entry: object) -> None:
+    header: Any = {"model.diffusion_model.input_blocks.0.0.weight": {"dtype": "F16", "shape": entry}}
+    with pytest.raises(TrainError):
+        inspect_header(header)
+    with pytest.raises(TrainError):
+        inspect_header({**header, "model.diffusion_model.x.attn2.to_k.weight": {}})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"a": {"data_offsets": []}}', b"[]", b'{"a": ' * 50_000, b'{"a": 3}', b'{"a": {"data_offsets": {}}}'],
+)
+def test_a_strange_header_is_a_fact_and_no_crash(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "base.safetensors"
+    path.write_bytes(len(content).to_bytes(8, "little") + content)
+    facts = probe_trainer.base_model(path)
+    assert facts["header"] is None
+    assert "error" in facts
+    state = tmp_path / "alice-step00000002-state"
+    state.mkdir()
+    (state / "train_state.json").write_text('{"current_step": 2}')
+    (state / "model.safetensors").write_bytes(path.read_bytes())
+    (found,) = probe_trainer.states(tmp_path, "alice")
+    assert found["problem"]
+
+
+@pytest.mark.parametrize(
+    ("says", "code"), [("No devices were found", 0), ("", 0), (" ", 9), ("NVIDIA, 3", 0)]
+)
+def test_a_strange_nvidia_smi_is_no_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, code: int
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\necho '{says}'\nexit {code}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found, why = probe_trainer.gpus(None)
+    assert found == []
+    assert why
+
+
+def test_the_disk_is_asked_where_the_folder_will_be(tmp_path: Path) -> None:
+    assert probe_trainer.disk(tmp_path / "a" / "b" / "c") == probe_trainer.disk(tmp_path)
+
+
+def test_a_base_model_that_was_replaced_is_another(work: Workplace) -> None:
+    trainer = work.trainer()
+    before = dict(trainer.identity())
+    fake_base_model(Path(work.env["SDWEBUI_BASE_MODEL"]), "sdxl")
+    assert trainer.identity()["family"] == "sdxl"
+    assert trainer.identity()["sha256"] != before["sha256"]
+    Path(work.env["SDWEBUI_BASE_MODEL"]).unlink()
+    with pytest.raises(TrainError, match="cannot be read"):
+        trainer.identity()

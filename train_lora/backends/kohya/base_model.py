@@ -93,6 +93,13 @@ def inspect_header(
     header = {key: value for key, value in header.items() if key != "__metadata__"}
     if _FIRST not in header:
         raise _no_checkpoint(header, name)
+    try:
+        return _inspect(header, metadata or {}, name)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise TrainError(f"{name} has tensors of impossible shapes.", _DOWNLOAD) from error
+
+
+def _inspect(header: Mapping[str, Mapping[str, Any]], metadata: Mapping[str, str], name: str) -> BaseModel:
     family = _family(header, name)
     _require_parts(header, name)
     types = Counter(str(entry["dtype"]) for key, entry in header.items() if key.startswith(_UNET))
@@ -102,7 +109,7 @@ def inspect_header(
         dtype=types.most_common(1)[0][0],
         tensors=len(header),
         bytes=sum(_bytes(entry) for entry in header.values()),
-        v_prediction=_v_prediction(header, metadata or {}),
+        v_prediction=_v_prediction(header, metadata),
     )
 
 

@@ -43,6 +43,8 @@ TOKENIZERS = {
 }
 """library/strategy_sd.py and strategy_sdxl.py@v0.10.1."""
 _MAX_HEADER_BYTES = 100_000_000
+_STRANGE = (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What reading a file raises that somebody broke."""
 _HUB_TIMEOUT_S = 4.0
 _QUERY = "name,memory.total,memory.free,compute_cap,uuid"
 
@@ -90,8 +92,9 @@ def gpus(build: dict[str, str | None] | None) -> tuple[list[dict[str, Any]], str
         done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stdout", None) or getattr(error, "stderr", None) or str(error)
-        return [], f"nvidia-smi: {str(said).strip().splitlines()[0]}"
-    rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
+        return [], f"nvidia-smi: {(str(said).strip() or 'it failed').splitlines()[0]}"
+    lines = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines()]
+    rows = [row for row in lines if len(row) == len(_QUERY.split(","))]  # not "No devices were found"
     found = [_gpu(row) for row in _visible(rows)]
     return (
         found,
@@ -225,7 +228,7 @@ def base_model(path: Path) -> dict[str, Any]:
                 for key, value in header.items()
             }
             facts["whole"] = whole
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except _STRANGE as error:
             facts["error"] = str(error)
     return facts
 
@@ -273,7 +276,7 @@ def _state_problem(folder: Path, step: int) -> str | None:
             return "train_state.json names another step"
         if not safetensors_header(folder / "model.safetensors")[1]:
             return "model.safetensors is cut short"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _STRANGE as error:
         return str(error) or type(error).__name__
     for name in ("optimizer.bin", "scheduler.bin"):
         if not zipfile.is_zipfile(folder / name):  # torch.save writes a zip, its directory last
@@ -303,9 +306,14 @@ def ram_mib() -> dict[str, int]:
 
 def disk(folder: Path) -> dict[str, Any]:
     """Free space where a folder is or will be."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    usage = shutil.disk_usage(folder)
+    while True:
+        try:
+            usage = shutil.disk_usage(folder)
+            break
+        except OSError:  # not there yet, or not to be looked into
+            if folder == folder.parent:
+                raise
+            folder = folder.parent
     return {"free_bytes": usage.free, "total_bytes": usage.total}
 
 

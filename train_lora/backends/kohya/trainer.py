@@ -39,7 +39,8 @@ class KohyaTrainer:
         self.setup = setup
         self._limits = limits or Limits()
         self._facts: dict[str, dict[str, Any]] = {}
-        self._identity: dict[str, str] | None = None
+        self._identity: tuple[tuple[int, int, int], dict[str, str]] | None = None
+        """The base model's file as it was, and what was found out of it."""
 
     @property
     def version(self) -> str:
@@ -48,17 +49,26 @@ class KohyaTrainer:
         return str(found.get("version") or f"{VERSION}? {str(found.get('script_sha256'))[:12]}")
 
     def identity(self) -> Mapping[str, str]:
-        """The base model: name, SHA-256 of the file, family. The hash is made once; 2 GB take seconds.
+        """The base model: name, SHA-256 of the file, family. The hash is made once for a file that does not
+        change; 2 GB take seconds.
 
         Raises:
             TrainerMissing: No base model was given.
             TrainError: It cannot be read.
         """
-        if self._identity is None:
-            path = self._base_model()
-            family = inspect_base_model(path).family
-            self._identity = {"name": path.stem, "sha256": sha256_file(path), "family": family}
-        return self._identity
+        path = self._base_model()
+        try:
+            facts = path.stat()
+            file = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            if self._identity is None or self._identity[0] != file:
+                family = inspect_base_model(path).family
+                self._identity = file, {"name": path.stem, "sha256": sha256_file(path), "family": family}
+        except OSError as error:
+            raise TrainError(
+                f"The base model {path.name} cannot be read: {error.strerror}.",
+                "Check the file and its disk.",
+            ) from error
+        return self._identity[1]
 
     def machine(self) -> Mapping[str, Any] | None:
         """What the trainer's Python knows of this machine; None when it cannot be asked."""
