@@ -11,6 +11,7 @@ from ..engine import Engine
 from ..events import Listener, LoraReady
 from ..lora import PersonLora, for_trial, named_lora, planned_name, publish_everywhere, sweep_trials
 from ..servers import Probed, ServerSet
+from ..training.papers import About, TrainingPapers
 from ..training.person import PersonTraining, Trained, Trainer
 from ..training.photos import settled_trigger
 from ..training.prepare import extras_of
@@ -44,18 +45,39 @@ class ProfileLora:
             lora = named_lora(self._options.lora, probed)
             self._emit(LoraReady(lora.name, lora.sha256, lora.trainer, lora.sandbox, cached=True))
         else:
-            trained = self._trained(engine, photos)
-            lora, _ = publish_everywhere(
-                engine,
-                trained,
-                probed,
-                # Called after what is in it: another set of photos never has to overwrite a published file.
-                name=f"{planned_name(self._options.name, self._preset)}-{trained.sha256[:8]}",
-                work=self._work,
-                models_dir=self._options.models_dir,
-            )
+            lora = self._new(engine, photos)
         refreshed = [Probed(server.webui, server.webui.capabilities(refresh=True)) for server in probed]
         self._servers.keep(refreshed, loras=(lora.name,))
+        return lora
+
+    def _new(self, engine: Engine, photos: PhotoSet) -> PersonLora:
+        trained, options = self._trained(engine, photos), self._options
+        # Called after what is in it: another set of photos never has to overwrite a published file.
+        name = f"{planned_name(options.name, self._preset)}-{trained.sha256[:8]}"
+        lora, places = publish_everywhere(
+            engine,
+            trained,
+            self._servers.probed,
+            name=name,
+            work=self._work,
+            models_dir=options.models_dir,
+        )
+        file = f"{self._work.name}/lora/{name}.safetensors"
+        about = About(name, file, self._preset.name, options.person, options.consent)
+        TrainingPapers(options.out_dir, self._work, engine.store, photos, about).write(
+            trained,
+            seconds={},
+            published=[
+                {
+                    "server": probed.url,
+                    "place": place.place,
+                    "copied": place.copied,
+                    "listed": True,
+                    "verified": "with every portrait: one that is drawn without it is refused",
+                }
+                for probed, place in zip(self._servers.probed, places, strict=True)
+            ],
+        )
         return lora
 
     def _backend(self) -> TrainerBackend:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sdwebui_client import CancelToken, WebUI, WebUIPool
@@ -17,22 +16,19 @@ from ..events import Event, LoraVerified, Note
 from ..explain import LastRun
 from ..lock import FolderLock
 from ..lora import for_trial, publish_everywhere, sweep_trials
-from ..photo_thumbs import photo_jpegs
 from ..progress import Announcer, Tracker
 from ..servers import ServerSet
 from ..store import Store, explain_full_disk, write_atomically
 from ..training.files import as_named
+from ..training.papers import REPORT, About, TrainingPapers
 from ..training.person import PersonTraining, Trained, Trainer
-from ..training.photos import advice_of, check_photos, settled_trigger
+from ..training.photos import check_photos, settled_trigger
 from ..training.prepare import extras_of
 from ..training.trainers import base_model_of, is_sandbox, make_trainer, must_suit, reach
 from ..training.verify import verify_used
-from .train import RECORD, REPORT, TrainOptions, TrainResult
+from .train import TrainOptions, TrainResult
 
 WORK = ".work"
-SCHEMA = "sdwebui-training-run/1"
-_PHOTO_PX = 512
-"""Longer side of a photo in the report."""
 
 
 class TrainRun:
@@ -59,20 +55,17 @@ class TrainRun:
         with explain_full_disk(self._options.out_dir), FolderLock(self._work / "lock"):
             for leftover in self._work.glob(".*.part"):
                 shutil.rmtree(leftover, ignore_errors=True)
-            started = datetime.now(UTC)
             backend = self._backend()
             engine = self._engine()
             photos = self._timed("photos", lambda: check_photos(self._options.photos_dir, engine))
             trained = self._trained(engine, photos, backend)
-            record = self._record(engine, photos, trained, started)
-            shown = photo_jpegs(photos, _PHOTO_PX)
             artifact = as_named(trained.path, self._options.name, self._work)
             self._write_file(artifact.path.read_bytes())
-            self._write(record, engine, shown)
+            papers = self._papers(engine, photos)
+            record = papers.write(trained, seconds=self._seconds)
             if self._servers is not None and self._options.publish:
-                record["published"] = self._timed("publishing", lambda: self._publish(engine, trained))
-                record["seconds"] |= self._laps()
-                self._write(record, engine, shown)
+                published = self._timed("publishing", lambda: self._publish(engine, trained))
+                record = papers.write(trained, seconds=self._seconds, published=published)
             out_dir = self._options.out_dir
             return TrainResult(record, out_dir, self._file, out_dir / REPORT, trained.cached)
 
@@ -178,70 +171,24 @@ class TrainRun:
             )
         return published
 
+    def _papers(self, engine: Engine, photos: PhotoSet) -> TrainingPapers:
+        options = self._options
+        about = About(
+            name=options.name,
+            file=self._file.name,
+            preset=options.preset.name,
+            person=options.person,
+            consent=options.consent,
+        )
+        return TrainingPapers(options.out_dir, self._work, engine.store, photos, about)
+
     @property
-    def _file(self) -> Any:
+    def _file(self) -> Path:
         return self._options.out_dir / f"{self._options.name}.safetensors"
 
     def _write_file(self, data: bytes) -> None:
         if not (self._file.is_file() and self._file.read_bytes() == data):
             write_atomically(self._file, data, tmp_dir=self._work / "store" / "tmp")
-
-    def _record(
-        self, engine: Engine, photos: PhotoSet, trained: Trained, started: datetime
-    ) -> dict[str, Any]:
-        from train_lora.lora_metadata import webui_hash
-
-        options, made = self._options, dict(trained.record)
-        held_out = set(made["dataset"]["held_out"])
-        del engine
-        return {
-            "schema": SCHEMA,
-            "name": options.name,
-            "person": options.person,
-            "preset": options.preset.name,
-            "started": started.isoformat(timespec="seconds"),
-            "consent": options.consent,
-            **made,
-            "photos": [
-                {
-                    "file": verdict.file,
-                    "accepted": verdict.accepted,
-                    "code": verdict.code,
-                    "reason": verdict.reason,
-                    "advice": verdict.advice,
-                    "held_out": verdict.sha256 in held_out,
-                }
-                for verdict in photos.photos
-            ],
-            "advice": [{"code": advice.code, "text": advice.describe("en")} for advice in advice_of(photos)],
-            "seconds": {**made["seconds"], **self._laps()},
-            "lora": {
-                "name": options.name,
-                "file": self._file.name,
-                "sha256": trained.sha256,
-                "webui_hash": webui_hash(trained.path),
-                "bytes": trained.path.stat().st_size,
-                "weight": trained.weight,
-            },
-            "published": [],
-        }
-
-    def _write(self, record: dict[str, Any], engine: Engine, photos: Mapping[str, bytes]) -> None:
-        from ..training_report import write_training_report
-
-        folder = self._options.out_dir
-        text = json.dumps(record, ensure_ascii=False, indent=2)
-        write_atomically(folder / RECORD, text.encode("utf-8") + b"\n", tmp_dir=engine.store.tmp)
-        write_training_report(
-            folder / REPORT,
-            record,
-            picture=engine.store.get,
-            dataset_dir=self._work / "dataset",
-            photos=photos,
-        )
-
-    def _laps(self) -> dict[str, float]:
-        return {name: round(value, 1) for name, value in self._seconds.items()}
 
     def _timed(self, part: str, work: Callable[[], Any]) -> Any:
         since = time.monotonic()

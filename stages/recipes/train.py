@@ -20,10 +20,7 @@ from train_lora import TrainerAsked
 from ..events import Event
 from ..presets import TrainingPreset
 
-__all__ = ["REPORT", "TrainOptions", "TrainResult", "TrainingPlan", "plan_training", "run_training"]
-
-REPORT = "training-report.html"
-RECORD = "training.json"
+__all__ = ["TrainOptions", "TrainResult", "TrainingPlan", "plan_training", "run_training"]
 
 
 @dataclass(frozen=True)

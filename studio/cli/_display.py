@@ -270,5 +270,6 @@ class Display:
             ("portraits/", "the pictures"),
             ("report.html", "every stage beside the photos: open it in a browser"),
             ("contact-sheet.jpg", "all portraits on one page"),
+            ("training-report.html", "how the LoRA was trained and chosen"),
             ("run.json", "what was done, for programs"),
         )

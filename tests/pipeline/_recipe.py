@@ -111,11 +111,14 @@ def generations(server: SandboxServer) -> int:
 
 
 def deliverables(out_dir: Path) -> dict[str, bytes]:
-    """Every delivered file's bytes, run.json without the times and the server's address."""
+    """Every delivered file's bytes, run.json without the times and the server's address.
+
+    What is told of the training is left out: it is told with times.
+    """
     found = {
         str(path.relative_to(out_dir)): path.read_bytes()
         for path in sorted(out_dir.rglob("*"))
-        if path.is_file() and ".work" not in path.parts
+        if path.is_file() and ".work" not in path.parts and not path.name.startswith("training")
     }
     run_json = json.loads(found["run.json"])
     del run_json["timing"], run_json["webui"]["url"]

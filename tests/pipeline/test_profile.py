@@ -78,6 +78,7 @@ def _run_json(done: Done) -> dict[str, Any]:
 def test_the_folder_holds_what_was_promised(done: Done) -> None:
     assert sorted(path.name for path in done.out.iterdir()) == [
         ".work", "contact-sheet.jpg", "portraits", "preset.yaml", "report.html", "run.json",
+        "training-report.html", "training.json",
     ]  # fmt: skip
     assert sorted(path.name for path in (done.out / "portraits").iterdir()) == [
         "01-front-cool.png",
