@@ -152,6 +152,7 @@ class Display:
     def _training(self, event: ev.TrainingProgress) -> None:
         self._begin("Training")
         self._bars.training(event)
+        self.worked = self.worked or event.fraction >= 1.0
 
     def _judged(self, event: ev.CheckpointJudged) -> None:
         self._begin("Checking likeness", CHECKING)
@@ -170,7 +171,7 @@ class Display:
         self.say(f"Verified in the WebUI {event.server}: {event.evidence}.")
 
     def _lora(self, event: ev.LoraReady) -> None:
-        if self._part == "Publishing" and not event.cached:
+        if self._part == "Publishing":
             return  # where it went was just said
         how = "was there already" if event.cached else "is ready"
         self.say(

@@ -185,3 +185,13 @@ def test_a_slow_trial_is_named_in_words() -> None:
     bars._said_at["step-150-weight-0.8-2"] = -1e9
     bars.moved(ev.StageProgress("step-150-weight-0.8-2", "trial", Progress("sampling", 0.5, eta_s=4.0)))
     assert "step 150 at weight 0.8: picture 2 50% (sampling)" in shown(screen)
+
+
+def test_a_lora_is_called_ready_only_where_nothing_else_was_said_of_it() -> None:
+    with Display(console()) as display:
+        display(ev.LoraPublished("http://gpu", "alice", "/srv/models", False))
+        display(ev.LoraReady("alice", "ab", "sd-scripts", False, True))
+    assert shown(display).count("LoRA alice") == 1
+    with Display(console()) as display:
+        display(ev.LoraReady("alice", None, "unknown", False, True))
+    assert "LoRA alice was there already" in shown(display)
