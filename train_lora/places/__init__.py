@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from .._ssh_names import password_may_follow
 from ..errors import PublishError
@@ -39,24 +39,8 @@ def read_place(text: str | Path) -> Path | str:
         ) from error
     scheme = parts.scheme.lower()
     if scheme in ("sftp", "ssh"):
-        target = parse_ssh_url(text)
-        if target.path == "/":
-            raise PublishError(
-                f"{target} names no folder.", "Add the path of the models folder there: sftp://user@host/PATH"
-            )
-        if target.query:
-            raise PublishError(
-                f"{target.host} is given settings behind a '?', and a models folder has none.",
-                "Write the '?' as %3F if it is part of the folder's name.",
-            )
-        return str(target)
-    userinfo, _, shown = parts.netloc.rpartition("@")
-    if ":" in userinfo or password_may_follow(parts):
-        shown = shown if userinfo else "…"
-        raise PublishError(
-            f"A password stands in {scheme}://…@{shown}: it would end up in logs and process lists.",
-            "Give it the way the storage's own tools take it: its environment variables or its config file.",
-        )
+        return _read_sftp(text)
+    shown = _without_password(parts)
     if scheme == "file":
         return Path(unquote(parts.path))
     if scheme in ("http", "https"):
@@ -67,6 +51,36 @@ def read_place(text: str | Path) -> Path | str:
     if "::" in text:
         raise PublishError(f"{text} chains several storages.", "Name one.")
     return text
+
+
+def _read_sftp(text: str) -> str:
+    target = parse_ssh_url(text)
+    if target.path == "/":
+        raise PublishError(
+            f"{target} names no folder.", "Add the path of the models folder there: sftp://user@host/PATH"
+        )
+    if target.query:
+        raise PublishError(
+            f"{target.host} is given settings behind a '?', and a models folder has none.",
+            "Write the '?' as %3F if it is part of the folder's name.",
+        )
+    return str(target)
+
+
+def _without_password(parts: SplitResult) -> str:
+    """The storage's name.
+
+    Raises:
+        PublishError: A password stands in the address.
+    """
+    userinfo, _, shown = parts.netloc.rpartition("@")
+    if ":" in userinfo or password_may_follow(parts):
+        where = f"{parts.scheme}://…@{shown if userinfo else '…'}"
+        raise PublishError(
+            f"A password stands in {where}: it would end up in logs and process lists.",
+            "Give it the way the storage's own tools take it: its environment variables or its config file.",
+        )
+    return shown
 
 
 @contextmanager

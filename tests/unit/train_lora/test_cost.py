@@ -243,7 +243,8 @@ def test_a_calibration_survives_its_file() -> None:
     [{"schema": "sdwebui-calibration/9"}, {"steps": 2}, {"seconds_per_step": 0}, {"extra": 1}, {"matters": 3},
      {"load_s": None}, {"seconds_per_step": "fast"}, {"seconds_per_step": float("inf")},
      {"load_s": float("nan")}, {"spread": "wide"}, {"spread": -1}, {"encode_s": "x"}, {"save_s": -1},
-     {"picture_s": [1]}, {"steps": True}, {"family": "sd3"}, {"matters": {}}, {"matters": {"resolution": 512}}],
+     {"picture_s": [1]}, {"steps": True}, {"family": "sd3"}, {"matters": {}},
+     {"matters": {"resolution": 512}}],
 )  # fmt: skip
 def test_a_damaged_or_other_file_is_no_calibration(change: dict[str, Any]) -> None:
     values = {**json.loads(calibrated(recipe()).to_json()), **change}

@@ -122,6 +122,12 @@ def test_a_lost_picture_is_told(host: LocalHost, dataset: Dataset) -> None:
         copy_dataset(host, dataset)
 
 
+def test_a_caption_that_was_edited_is_told(host: LocalHost, dataset: Dataset) -> None:
+    (dataset.dir / "002.txt").write_text("photo of somebody else")
+    with pytest.raises(TrainError, match=r"002\.txt is gone, or has changed"):
+        copy_dataset(host, dataset)
+
+
 def test_files_are_for_their_owner_only(host: LocalHost) -> None:
     host.put_file("dataset/001.png", b"a face")
     folder = Path(host.job_dir)

@@ -148,6 +148,19 @@ def test_a_training_is_started_followed_and_ended(host: SshHost, dataset: Datase
     assert list(Path(host.job_dir).parent.iterdir()) == []
 
 
+def test_a_long_log_comes_in_large_pieces_and_its_end_alone(host: SshHost, tmp_path: Path) -> None:
+    Path(host.job_dir).mkdir(parents=True)
+    whole = b"".join(b"%07d\n" % number for number in range(200_000))
+    Path(host.job_dir, "stdout.log").write_bytes(whole)
+    found, calls = b"", 0
+    while data := host.read_log("stdout.log", len(found)):
+        found, calls = found + data, calls + 1
+    assert found == whole
+    assert calls <= 3
+    assert host.log_tail("stdout.log", 16) == b"0199998\n0199999\n"
+    assert host.log_tail("stderr.log", 16) == b""
+
+
 def test_a_dropped_connection_is_a_note(
     host: SshHost, link: Link, dataset: Dataset, sshd: Sshd, notes: list[str]
 ) -> None:

@@ -100,6 +100,15 @@ def test_a_dropped_connection_is_said_and_can_be_made_again(sshd: Sshd) -> None:
         assert ssh.sftp().listdir("/")
 
 
+def test_garbage_instead_of_an_answer_is_a_lost_connection(sshd: Sshd) -> None:
+    import paramiko
+
+    with connection(sshd) as ssh:
+        with pytest.raises(SshLost), ssh.guarded():
+            raise paramiko.SFTPError("Garbage packet received")
+        assert not ssh.alive
+
+
 def test_an_error_about_a_file_is_no_lost_connection(sshd: Sshd) -> None:
     with connection(sshd) as ssh:
         with pytest.raises(FileNotFoundError), ssh.guarded():

@@ -19,7 +19,7 @@ from .losses import Point, thinned
 
 JOB_FILE = "job.json"
 SCHEMA = "kohya-job/1"
-CAPTION_SUFFIX = ".txt"
+_CAPTION_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +101,21 @@ def checked_files(dataset: Dataset) -> dict[str, str]:
     Raises:
         TrainError: One is gone, or was changed since the dataset was made.
     """
-    pictures = {item.image: item.sha256 for item in dataset.items}
+    items = {item.image: item for item in dataset.items}
     found: dict[str, str] = {}
-    for image in (*pictures, *dataset.regularisation):
-        caption = str(PurePosixPath(image).with_suffix(CAPTION_SUFFIX))
+    for image in (*items, *dataset.regularisation):
+        caption = str(PurePosixPath(image).with_suffix(_CAPTION_SUFFIX))
         for rel in (image, caption):
             try:
                 found[rel] = sha256_file(dataset.dir / rel)
             except OSError as error:
                 raise _changed(dataset, rel) from error
-        if pictures.get(image, found[image]) != found[image]:
+        if image not in items:
+            continue
+        if found[image] != items[image].sha256:
             raise _changed(dataset, image)
+        if (dataset.dir / caption).read_text("utf-8", "replace").strip() != items[image].caption.strip():
+            raise _changed(dataset, caption)
     return found
 
 
