@@ -188,6 +188,13 @@ def test_the_summary_says_what_is_missing_how_near_it_came_and_what_to_do() -> N
     assert missing_lines({**run, "unfilled": []}) == []
 
 
+@pytest.mark.parametrize(("step", "kept"), [(399, False), (400, True)])
+def test_a_finished_training_is_something_to_go_on_from(step: int, kept: bool) -> None:
+    display = Display(console())
+    display(ev.TrainingProgress(step, 400, step / 400, 0.0, ""))
+    assert display.worked is kept
+
+
 def test_a_lora_named_like_an_emoji_keeps_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     Display(make_console(stderr=True)).say("In a prompt: <lora:heart:0.8>")
     assert "<lora:heart:0.8>" in capsys.readouterr().err
