@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sdwebui_client.sandbox import SandboxServer
 from tests.pipeline._recipe import copy_photos, sandbox
+from train_lora import photos as looking
+from train_lora.limits import PhotoLimits
+from train_lora.screening import Screened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def good_photos_are_judged_once() -> Iterator[None]:
+    """Keep the verdict on a good photo: judging the same few took half of every run's time."""
+    known: dict[tuple[str, str, PhotoLimits], Screened] = {}
+    judge = looking.screen
+
+    def screen(path: Path, limits: PhotoLimits) -> Screened:
+        try:
+            key = (hashlib.sha256(path.read_bytes()).hexdigest(), path.suffix, limits)
+        except OSError:
+            return judge(path, limits)
+        if key not in known:
+            known[key] = judge(path, limits)
+        return replace(known[key], path=path, facts=dict(known[key].facts))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looking, "screen", screen)
+        yield
 
 
 @pytest.fixture(scope="module")
