@@ -199,7 +199,9 @@ class Trainer:
         data = with_weight(chosen.artifact.path, choice, folder / "chosen.part").read_bytes()
         record = training_record(self._engine.store, self._backend, run, dataset, recipe, choice)
         record["seconds"]["choosing"] = round(time.monotonic() - since, 1)
-        self._forget_others(folder)
+        if not self._may_choose_later:
+            # The chosen one goes into the store; the others would only take room.
+            shutil.rmtree(folder, ignore_errors=True)
         return Made(outputs={"lora": data}, payload=record)
 
     def _train(self, dataset: Dataset, recipe: TrainRecipe, folder: Path) -> TrainingRun:
@@ -298,10 +300,11 @@ class Trainer:
             return run.checkpoints[-1]
         return next(checkpoint for checkpoint in run.checkpoints if checkpoint.step == choice.step)
 
-    @staticmethod
-    def _forget_others(folder: Path) -> None:
-        """The chosen one goes into the store; the others would only take room."""
-        shutil.rmtree(folder, ignore_errors=True)
+    @property
+    def _may_choose_later(self) -> bool:
+        """Whether a choice is wanted and there was no WebUI for it: the next run may have one, and must not
+        have to train again."""
+        return self._what.choose is not None and not self._chooses
 
     def _file(self, outcome: Outcome) -> Path:
         """The stored LoRA as a file of its own, to be published from."""

@@ -193,6 +193,20 @@ def test_without_a_webui_the_file_stays_in_the_folder(six: Path, tmp_path: Path)
     assert not watch.of(CheckpointJudged)
 
 
+@pytest.mark.slow
+def test_a_choice_that_had_to_wait_for_a_webui_needs_no_second_training(
+    six: Path, server: SandboxServer, tmp_path: Path
+) -> None:
+    asked = wish(six, tmp_path / "out", name="finn", trainer=TrainerAsked("sandbox"))
+    assert train(asked).record["choice"] is None
+    watch = Watched()
+    result = train(asked, server.url, watch=watch)
+    assert not watch.of(TrainingProgress)
+    assert watch.of(LoraChosen)
+    assert result.record["choice"] is not None
+    assert not list((tmp_path / "out" / ".work" / "training").iterdir())
+
+
 def test_two_runs_do_not_share_a_folder(six: Path, tmp_path: Path) -> None:
     with FolderLock(tmp_path / "out" / ".work" / "lock"), pytest.raises(WorkFolderBusy):
         train(wish(six, tmp_path / "out", trainer=TrainerAsked("sandbox")))
