@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -78,11 +79,17 @@ def read_artifact(path: Path) -> LoraArtifact:
     )
 
 
+def photo_mark(sha256: str) -> str:
+    """What stands for a photo in a LoRA's metadata: a hash of the photo's hash, cut short, which says nothing
+    about the photo."""
+    return hashlib.sha256(f"photo:{sha256}".encode()).hexdigest()[:16]
+
+
 def photo_marks(metadata: Mapping[str, str]) -> frozenset[str]:
     """Marks of the photos a LoRA was made of, from its metadata; empty when it does not say."""
     try:
         marks = json.loads(metadata.get("ss_photos", "[]"))
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return frozenset()
     return (
         frozenset(mark for mark in marks if isinstance(mark, str)) if isinstance(marks, list) else frozenset()

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from ._files import sha256_file
 from .artifact import LoraArtifact
 from .errors import ArtifactError, PublishError, TrainError
+from .name_check import occupied, shares_photos
 from .places import FOLDER, ModelsPlace, open_place
-from .places.base import NameTaken, marks_in
+from .places.base import NameTaken
 from .recipe import NAME
 from .ssh import SshAuth
 from .trials import Ledger
@@ -255,11 +256,8 @@ def _put_once(artifact: LoraArtifact, name: str, place: ModelsPlace) -> Publishe
     for clash in place.find(name):
         if clash.size == size and place.sha256(clash.rel) == artifact.sha256:
             return PublishedLora(name, artifact.sha256, place.url, f"{FOLDER}/{clash.rel}", copied=False)
-        if clash.rel != rel or not _same_person(artifact, clash.rel, place):
-            raise PublishError(
-                f"{place.where(clash.rel)} already exists and is another LoRA; it is left as it is.",
-                "Choose another name with `--name`, or move that file away.",
-            )
+        if clash.rel != rel or not shares_photos(artifact.photos, clash.rel, place):
+            raise occupied(place.where(clash.rel))
         replaces = True
     place.put(artifact.path, rel, replaces=replaces, sha256=artifact.sha256)
     return PublishedLora(name, artifact.sha256, place.url, f"{FOLDER}/{rel}", copied=True)
@@ -270,13 +268,6 @@ def _remove_abandoned(place: ModelsPlace, name: str) -> None:
     for part in place.parts(name):
         with contextlib.suppress(PublishError):
             place.remove(part)
-
-
-def _same_person(artifact: LoraArtifact, rel: str, place: ModelsPlace) -> bool:
-    try:
-        return bool(artifact.photos & marks_in(place.read_header(rel)))
-    except ArtifactError:
-        return False
 
 
 def _is_there(place: ModelsPlace, rel: str, sha256: str) -> bool | None:

@@ -32,11 +32,11 @@ class ProfileLora:
         """See that one can be trained and published, before anybody waits for photos.
 
         Raises:
-            StageError: The trainer and the servers do not belong together.
+            StageError: The trainer and the servers do not belong together, or a models folder is not known.
             TrainError: There is no trainer, or the models folder is out of reach; it says what to do.
         """
         self._backend()
-        reach(self._options.models_dir)
+        reach(self._servers.probed, self._options.models_dir)
 
     def make(self, engine: Engine, photos: PhotoSet) -> PersonLora:
         """The LoRA, listed by every server."""

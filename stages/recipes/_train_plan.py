@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sdwebui_client import WebUI, WebUIPool
-from train_lora import TrainRecipe, load_photos, make_recipe
+from train_lora import PhotoSet, TrainError, TrainRecipe, load_photos, make_recipe
 from train_lora.hold_out import hold_out
 
+from ..errors import StageError
 from ..events import Event, PhotoChecked, PhotosDone, PhotosProgress
 from ..servers import Probed, ServerSet
 from ..training.forecast import forecast
 from ..training.photos import advice_of, trigger_for
-from ..training.trainers import base_model_of, is_sandbox, make_trainer
+from ..training.trainers import base_model_of, check_names, is_sandbox, make_trainer, reach
 from .train import TrainingPlan, TrainOptions
 
 
@@ -35,7 +36,7 @@ def look(
     on_event(PhotosDone(len(photos.accepted), len(photos.refused)))
     recipe = _recipe(options)
     parted = hold_out(photos.accepted, preset.train.held_out)
-    lacking = tuple(backend.check(recipe))
+    lacking = (*backend.check(recipe), *_unpublishable(options, probed, photos))
     choose = preset.choose if options.choose and probed else None
     prediction = forecast(recipe, len(parted.training), backend, choose)
     rows = [
@@ -58,9 +59,22 @@ def _recipe(options: TrainOptions) -> TrainRecipe:
     return make_recipe(**{**known, "name": "plan", "trigger": trigger, "family": options.preset.family})
 
 
+def _unpublishable(options: TrainOptions, probed: Sequence[Probed], photos: PhotoSet) -> list[str]:
+    """What will keep the LoRA, or its trials, from the servers."""
+    if not probed or not (options.publish or options.choose):
+        return []
+    try:
+        reach(probed, options.models_dir)
+        if options.publish:
+            check_names(probed, options.models_dir, name=options.name, photos=photos)
+    except (StageError, TrainError) as error:
+        return [f"{error.message} {error.hint}".strip()]
+    return []
+
+
 def _places(options: TrainOptions, probed: Sequence[Probed]) -> str:
     if not probed or not options.publish:
         return "nowhere: the file stays in the output folder"
     if options.models_dir is None and not is_sandbox(probed):
-        return "unknown: name the WebUI's models folder with --models-dir"
+        return "not known"
     return f"{options.models_dir or 'the sandbox'}"

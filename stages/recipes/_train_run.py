@@ -24,7 +24,14 @@ from ..training.papers import REPORT, About, TrainingPapers
 from ..training.person import PersonTraining, Trained, Trainer
 from ..training.photos import check_photos, settled_trigger
 from ..training.prepare import extras_of
-from ..training.trainers import base_model_of, is_sandbox, make_trainer, must_suit, reach
+from ..training.trainers import (
+    base_model_of,
+    check_names,
+    is_sandbox,
+    make_trainer,
+    must_suit,
+    reach,
+)
 from ..training.verify import verify_used
 from .train import TrainOptions, TrainResult
 
@@ -58,6 +65,7 @@ class TrainRun:
             backend = self._backend()
             engine = self._engine()
             photos = self._timed("photos", lambda: check_photos(self._options.photos_dir, engine))
+            self._check_name(photos)
             trained = self._trained(engine, photos, backend)
             artifact = as_named(trained.path, self._options.name, self._work)
             self._write_file(artifact.path.read_bytes())
@@ -79,7 +87,8 @@ class TrainRun:
             return make_trainer(options.trainer, sandbox=False)
         probed = self._servers.probe(self._emit)
         self._servers.keep(probed)
-        reach(options.models_dir)
+        if options.publish or options.choose:
+            reach(probed, options.models_dir)
         sweep_trials(probed, options.models_dir, work=self._work, emit=self._emit)
         sandbox = is_sandbox(probed)
         base_model = base_model_of(probed, options.models_dir, family=family, checkpoint=None)
@@ -87,6 +96,11 @@ class TrainRun:
         if not sandbox:
             must_suit(backend, sandbox=False)
         return backend
+
+    def _check_name(self, photos: PhotoSet) -> None:
+        options = self._options
+        if self._servers is not None and options.publish:
+            check_names(self._servers.probed, options.models_dir, name=options.name, photos=photos)
 
     def _engine(self) -> Engine:
         parallel = len(self._servers.probed) if self._servers else 1

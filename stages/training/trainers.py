@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train_lora import ArtifactError, TrainerAsked, TrainerBackend, TrainError, get_backend
+from train_lora import ArtifactError, PhotoSet, TrainerAsked, TrainerBackend, TrainError, get_backend
 
 from ..errors import StageError
 from ..events import Listener, Note
@@ -74,17 +74,45 @@ def must_suit(backend: TrainerBackend, *, sandbox: bool) -> None:
     )
 
 
-def reach(models_dir: Path | str | None) -> None:
-    """Look whether a models folder on another machine can be reached: before a training, not after it.
+def reach(probed: Sequence[Probed], models_dir: Path | str | None) -> None:
+    """Look before a training whether the models folders are known, and one on another machine can be reached.
+
+    Args:
+        probed: The servers a LoRA is to be published on.
+        models_dir: As given; None where the servers tell it themselves.
 
     Raises:
-        TrainError: It cannot; unknown host key, refused login, no such folder, …
+        StageError: A server's models folder is not known.
+        TrainError: It cannot be reached; unknown host key, refused login, no such folder, …
     """
+    from ..lora import models_folder
+
+    for server in probed:
+        models_folder(server, models_dir)
     if isinstance(models_dir, str):
         from train_lora.places import open_place
 
         with open_place(models_dir):
             pass
+
+
+def check_names(
+    probed: Sequence[Probed], models_dir: Path | str | None, *, name: str, photos: PhotoSet
+) -> None:
+    """See that a LoRA's name is free, or this person's, on every server: before a training, not after it.
+
+    Raises:
+        StageError: A server's models folder is not known.
+        TrainError: The name is somebody else's.
+    """
+    from train_lora.name_check import check_name
+
+    from ..lora import models_folder
+
+    for folder in dict.fromkeys(models_folder(server, models_dir) for server in probed):
+        # A share that is not mounted now may be when the training is over.
+        if isinstance(folder, str) or folder.is_dir():
+            check_name(name, [photo.sha256 for photo in photos.accepted], folder)
 
 
 def trials_of(choose: ChooseParams, *, sandbox: bool, emit: Listener) -> ChooseParams:

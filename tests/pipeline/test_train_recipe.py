@@ -177,8 +177,13 @@ def test_somebody_elses_lora_of_the_same_name_is_left_alone(
     theirs.parent.mkdir(parents=True, exist_ok=True)
     theirs.write_bytes(bytes(data))
     other = copy_photos(tmp_path / "other", TEN[6:])
+    watch, asked = Watched(), wish(other, tmp_path / "out", name="carol", choose=False)
     with pytest.raises(PublishError, match="is another LoRA"):
-        train(wish(other, tmp_path / "out", name="carol", choose=False), server.url)
+        train(asked, server.url, watch=watch)
+    assert not watch.of(TrainingProgress)  # told before a night of training, not after it
+    with WebUI(server.url) as webui:
+        (problem,) = plan_training(asked, [webui], on_event=Watched()).problems
+    assert "is another LoRA" in problem
     assert theirs.read_bytes() == bytes(data)
     theirs.unlink()
 

@@ -11,7 +11,6 @@ so that choosing a checkpoint can be tested.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import struct
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from .._files import write_atomically
 from .._reference import Reference, make_reference
-from ..artifact import read_artifact
+from ..artifact import photo_mark, read_artifact
 from ..dataset import Dataset
 from ..errors import RecipeError, TrainError
 from ..progress import Cancel, Clock, OnTrainProgress, TrainProgress, stop_if_cancelled
@@ -218,13 +217,8 @@ class SandboxTrainer:
 
 
 def photo_marks(dataset: Dataset) -> list[str]:
-    """One mark for each photo a LoRA was made of: two LoRAs that share one are of the same person.
-
-    A hash of the photo's hash, cut short: it says nothing about the photo.
-    """
-    return sorted(
-        {hashlib.sha256(f"photo:{item.source_sha256}".encode()).hexdigest()[:16] for item in dataset.items}
-    )
+    """One mark for each photo a LoRA was made of: two LoRAs that share one are of the same person."""
+    return sorted({photo_mark(item.source_sha256) for item in dataset.items})
 
 
 def encode(metadata: dict[str, str], reference: Reference) -> bytes:

@@ -152,13 +152,17 @@ def test_the_first_server_with_one_counts(models: Path) -> None:
 
 
 def test_a_folder_here_needs_no_reaching(tmp_path: Path) -> None:
-    reach(None)
-    reach(tmp_path / "not mounted yet")
+    reach([server()], tmp_path / "not mounted yet")
+
+
+def test_a_folder_nobody_named_is_missed_before_the_training() -> None:
+    with pytest.raises(StageError, match="--models-dir"):
+        reach([server()], None)
 
 
 def test_a_folder_elsewhere_is_looked_at_before_the_training() -> None:
     with pytest.raises(TrainError):
-        reach("sftp://nobody@127.0.0.1:9/srv/models")
+        reach([server()], "sftp://nobody@127.0.0.1:9/srv/models")
 
 
 # ---- how thoroughly
