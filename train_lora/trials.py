@@ -8,6 +8,7 @@ from typing import Any
 
 from ._files import write_atomically
 from .errors import PublishError
+from .recipe import NAME
 
 _SCHEMA = "sdwebui-trials/1"
 
@@ -65,6 +66,7 @@ class Ledger:
             isinstance(record, dict)
             and record.get("schema") == _SCHEMA
             and isinstance(record.get("loras"), dict)
+            and all(NAME.fullmatch(name) for name in record["loras"])  # files are removed by these
         ):
             return record
         raise PublishError(f"{self._path} is of another version, or another file.", "Delete it.")

@@ -43,7 +43,7 @@ def test_from_photos_to_a_file_with_every_tensor_and_a_report(
     done = train(tmp_path, trainer)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout
-    for words in ("10 photos accepted", "2 photos kept out of it", "training, step 40 of 40", "loss"):
+    for words in ("10 photos accepted", "2 photos are kept out of it", "training, step 40 of 40", "loss"):
         assert words in said
     assert any(block in said for block in "▁▂▃▄▅▆▇█")
 

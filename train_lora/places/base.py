@@ -136,7 +136,7 @@ def marks_in(header: bytes) -> frozenset[str]:
     """
     try:
         metadata = json.loads(header).get("__metadata__", {})
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return frozenset()
     return photo_marks(metadata) if isinstance(metadata, dict) else frozenset()
 
