@@ -29,7 +29,8 @@ class FolderLock:
         Raises:
             WorkFolderBusy: Another run has it; names its process.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # Photos, datasets and LoRAs lie beside it: nobody else on this machine has business there.
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

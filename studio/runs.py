@@ -86,7 +86,7 @@ def claim(out_dir: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[
     now = [str(place.resolve()) if isinstance(place, Path) else place for place in publishes_in]
     record["models_dirs"] = list(dict.fromkeys([*models_dirs(record), *now]))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.replace(path)

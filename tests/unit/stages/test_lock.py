@@ -72,3 +72,8 @@ def test_an_unreadable_note_still_says_busy(tmp_path: Path) -> None:
         with pytest.raises(WorkFolderBusy, match="another process") as caught, FolderLock(path):
             pass
     assert caught.value.pid is None
+
+
+def test_the_folder_it_makes_is_private(tmp_path: Path) -> None:
+    with FolderLock(tmp_path / "out" / ".work" / "lock"):
+        assert (tmp_path / "out" / ".work").stat().st_mode & 0o077 == 0

@@ -106,3 +106,8 @@ def test_a_broken_record_is_no_record(tmp_path: Path, photos: Path) -> None:
     claimed(tmp_path / "out", photos)
     (tmp_path / "out" / WORK / "owner.json").write_text("[1, 2")
     assert owner(tmp_path / "out") is None
+
+
+def test_nobody_else_looks_into_the_work_folder(tmp_path: Path, photos: Path) -> None:
+    claim(tmp_path / "out", photos, "alice")
+    assert (tmp_path / "out" / ".work").stat().st_mode & 0o077 == 0
