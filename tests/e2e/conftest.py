@@ -74,6 +74,9 @@ def slow_sandbox(tmp_path: Path) -> Iterator[str]:
         line = process.stdout.readline()
         found = re.search(r"http://[\d.]+:\d+", line)
         assert found, line + process.stdout.read()
-        yield found.group()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        try:
+            yield found.group()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()  # leaving the block waits for it without end

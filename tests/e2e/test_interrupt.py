@@ -50,6 +50,8 @@ def test_ctrl_c_stops_our_job_and_the_printed_command_goes_on(slow_sandbox: str,
         slow_sandbox,
         "--out",
         "out",
+        "--seed",
+        "7",
         *ONE_SMALL_PORTRAIT,
     )
     with subprocess.Popen(
