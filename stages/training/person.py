@@ -127,7 +127,11 @@ class Trainer:
             self._engine.emit(Note(dataset.held_out_why))
         recipe = self._recipe()
         call = self._call(dataset, recipe)
-        outcome = self._engine.local(call, lambda: self._make(dataset, recipe, call))
+        folder = self._folder(call)
+        outcome = self._engine.local(call, lambda: self._make(dataset, recipe, folder))
+        if not self._may_choose_later:
+            # The chosen one is in the store, and not before now; the others would only take room.
+            shutil.rmtree(folder, ignore_errors=True)
         record = outcome.payload
         choice = record.get("choice") or {}
         return Trained(
@@ -186,11 +190,14 @@ class Trainer:
 
     # ---- the work itself
 
-    def _make(self, dataset: Dataset, recipe: TrainRecipe, call: StageCall) -> Made:
+    def _folder(self, call: StageCall) -> Path:
+        """Where the training itself lies."""
         training = call.material(None)
         # Choosing differently does not mean training again.
         training["params"] = {**training["params"], "choose": None}
-        folder = self._work / "training" / digest(training)[:16]
+        return self._work / "training" / digest(training)[:16]
+
+    def _make(self, dataset: Dataset, recipe: TrainRecipe, folder: Path) -> Made:
         folder.mkdir(parents=True, exist_ok=True)
         run = load_finished(folder) or self._train(dataset, recipe, folder)
         since = time.monotonic()
@@ -199,9 +206,6 @@ class Trainer:
         data = with_weight(chosen.artifact.path, choice, folder / "chosen.part").read_bytes()
         record = training_record(self._engine.store, self._backend, run, dataset, recipe, choice)
         record["seconds"]["choosing"] = round(time.monotonic() - since, 1)
-        if not self._may_choose_later:
-            # The chosen one goes into the store; the others would only take room.
-            shutil.rmtree(folder, ignore_errors=True)
         return Made(outputs={"lora": data}, payload=record)
 
     def _train(self, dataset: Dataset, recipe: TrainRecipe, folder: Path) -> TrainingRun:

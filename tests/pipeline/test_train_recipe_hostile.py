@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sdwebui_client import Cancelled, CancelToken, WebUI
 from sdwebui_client.sandbox import SandboxServer
 from stages.choosing import temporary_name
-from stages.events import Note
+from stages.errors import DiskFull
+from stages.events import Note, TrainingProgress
 from stages.lora import for_trial, publish_to, sweep_trials
 from stages.servers import Probed, ServerSet
+from stages.store import Store
 from stages.training.verify import verify_used
 from tests.pipeline._choosing import in_models_dir, trained
 from tests.pipeline._recipe import PHOTOS, Watched, copy_photos, generations
-from train_lora import Checkpoint, build_dataset, load_photos
+from tests.pipeline.test_train_recipe import train, wish
+from train_lora import Checkpoint, TrainerAsked, build_dataset, load_photos, read_artifact
 from train_lora.trials import Ledger
 
 
@@ -25,6 +30,33 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     photos = load_photos(copy_photos(root / "photos", PHOTOS))
     dataset = build_dataset(photos, root / "dataset", trigger="orum person", size=256)
     return trained(dataset, root / "training")[-1]
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_when_the_lora_is_stored_costs_no_second_training(
+    server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = copy_photos(tmp_path / "photos", PHOTOS)
+    asked = wish(photos, tmp_path / "out", name="fay", trainer=TrainerAsked("sandbox"))
+    stored, put = Store.save, 0
+
+    def full(store: Store, material: Mapping[str, Any], **fields: Any) -> Any:
+        nonlocal put
+        if "lora" in fields["outputs"]:
+            put += 1
+            if put == 1:
+                raise DiskFull(store.folder)
+        return stored(store, material, **fields)
+
+    monkeypatch.setattr(Store, "save", full)
+    with pytest.raises(DiskFull):
+        train(asked, server.url)
+    watch, before = Watched(), generations(server)
+    result = train(asked, server.url, watch=watch)
+    assert not watch.of(TrainingProgress)
+    assert generations(server) - before == 1, "the proof; the trials were kept"
+    assert read_artifact(result.file).name == "fay"
+    assert not list((tmp_path / "out" / ".work" / "training").iterdir())
 
 
 def probed_set(webui: WebUI) -> ServerSet:
