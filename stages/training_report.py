@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .report import render_page
+from .store import write_atomically
 from .training_charts import Chart, loss_chart
 from .training_sheet import PhaseView, SettingView, phase_views, setting_views, shown, took
 from .training_trials import (
@@ -108,9 +109,7 @@ def write_training_report(
         OSError: The file cannot be written.
     """
     html = render_page("training_report.html", training_view(record, picture, dataset_dir, photos or {}))
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(html, encoding="utf-8")
-    part.replace(path)
+    write_atomically(path, html.encode("utf-8"))
 
 
 def training_view(

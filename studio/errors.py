@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
@@ -132,7 +133,14 @@ def explain(error: BaseException) -> Failure | None:
         return Failure(
             ExitCode.BAD_INPUT, BadInput.title, f"No permission for {error.filename}: {error.strerror}."
         )
-    if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return Failure(
+            ExitCode.BAD_INPUT,
+            BadInput.title,
+            f"{error.filename or 'The folder'} cannot be written: {error.strerror}.",
+            "Mount it for writing, or name another folder with --out.",
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return Failure(
             ExitCode.BAD_INPUT,
             "The disk is full",

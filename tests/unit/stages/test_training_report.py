@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
+import os
 import re
 from collections.abc import Mapping
 from io import BytesIO
@@ -328,6 +330,22 @@ def test_the_choice_is_not_named_twice() -> None:
     choice = training_view(record, blobs.__getitem__, Path(), {}).choice
     assert choice is not None
     assert choice.why == "likeness 0.90 against one photo it never saw"
+
+
+def test_a_full_disk_leaves_no_half_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, blobs = sample()
+    before = page(tmp_path, record, blobs)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # Before the page takes the old one's place everything was written.
+    monkeypatch.setattr(os, "fsync", full)
+    files = sorted(tmp_path.iterdir())
+    with pytest.raises(OSError, match="No space"):
+        page(tmp_path, {**record, "name": "bob"}, blobs)
+    assert sorted(tmp_path.iterdir()) == files
+    assert before in [file.read_text("utf-8") for file in files if file.suffix == ".html"]
 
 
 def test_held_out_photos_stand_beside_what_was_drawn(tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ def test_a_full_disk_and_a_forbidden_folder_are_expected() -> None:
     forbidden = explain(PermissionError(errno.EACCES, "Permission denied", "out"))
     assert forbidden is not None
     assert forbidden.exit_code == ExitCode.BAD_INPUT
+    mounted = explain(OSError(errno.EROFS, "Read-only file system", "out/.work/lock"))
+    assert mounted is not None
+    assert mounted.exit_code == ExitCode.BAD_INPUT
+    assert "out/.work/lock" in mounted.message
+    assert "--out" in mounted.hint
 
 
 @pytest.mark.parametrize(("module", "name"), [(row[0], row[1]) for row in errors._ROOTS])
