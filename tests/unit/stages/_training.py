@@ -45,14 +45,17 @@ class Trainer:
     name: str = "sd-scripts"
     version: str = "v0.10.1"
 
+    base: str = "ab"
+    lacks: tuple[str, ...] = ()
+
     def identity(self) -> Mapping[str, str]:
-        return {"name": "base", "sha256": "ab", "family": "sd15"}
+        return {"name": "base", "sha256": self.base, "family": "sd15"}
 
     def machine(self) -> Mapping[str, Any] | None:
         return self.facts
 
     def check(self, recipe: TrainRecipe) -> list[str]:
-        return []
+        return list(self.lacks)
 
     def train(
         self,
@@ -64,11 +67,14 @@ class Trainer:
         cancel: Any = None,
     ) -> TrainingRun:
         self.trained.append(recipe)
-        out_dir.mkdir(parents=True)
+        out_dir.mkdir(parents=True, exist_ok=True)
         (out_dir / "left behind").touch()
         for report in self.reports(recipe):
             on_progress(report)
         if self.fails:
             raise TrainError("no memory")
-        found = checkpoint(out_dir, recipe.steps or 1)
-        return TrainingRun((found,), recipe.steps or 1, seconds={"preparing": 4.0}, lighter=self.lighter)
+        steps = recipe.steps or 1
+        every = recipe.save_every_n_steps or steps
+        due = range(every, steps, every)
+        found = tuple(checkpoint(out_dir, step) for step in (*due, steps))
+        return TrainingRun(found, steps, seconds={"preparing": 4.0}, lighter=self.lighter)
