@@ -192,12 +192,12 @@ def test_a_lora_the_server_does_not_use_is_an_error(
         @contextlib.contextmanager
         def broken(checkpoint: Checkpoint, name: str) -> Iterator[str]:
             """Listed, and gone when it is to be loaded: the WebUI says nothing and draws without it."""
-            with lend(checkpoint, name):
-                target = session.models_dir / "Lora" / f"{name}.safetensors"
+            with lend(checkpoint, name) as published:
+                target = session.models_dir / "Lora" / f"{published}.safetensors"
                 kept = target.read_bytes()
                 target.write_bytes(b"no safetensors")
                 try:
-                    yield name
+                    yield published
                 finally:
                     target.write_bytes(kept)
 
