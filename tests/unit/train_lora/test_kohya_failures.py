@@ -156,6 +156,14 @@ def test_what_is_unknown_is_quoted_without_folders() -> None:
     assert "x.txt" in failure.message
 
 
+def test_of_several_errors_the_last_one_is_quoted() -> None:
+    chained = (
+        "Traceback (most recent call last):\nKeyError: 'first'\n\nDuring handling of the above exception, "
+        "another exception occurred:\n\nTraceback (most recent call last):\nsome.OddError: and this is why"
+    )
+    assert explain(chained).message == "sd-scripts failed: some.OddError: and this is why"
+
+
 def test_a_very_long_message_is_cut() -> None:
     assert len(explain("ValueError: " + "words " * 500).message) < 400
 

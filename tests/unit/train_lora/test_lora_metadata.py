@@ -115,10 +115,11 @@ def test_a_file_may_be_rewritten_in_place(lora: Path) -> None:
     assert lora.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_wrong_hash_in_the_file_is_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep_personal", [True, False])
+def test_a_wrong_hash_in_the_file_is_mended(tmp_path: Path, keep_personal: bool) -> None:
     path = write_file(tmp_path / "a.safetensors", TENSORS, {"sshs_model_hash": "0" * 64})
     assert webui_hash(path) == "0" * 12
-    rewrite_metadata(path, path, add={}, keep_personal=False)
+    rewrite_metadata(path, path, add={}, keep_personal=keep_personal)
     assert webui_hash(path) == hashlib.sha256(body(path)).hexdigest()[:12]
 
 
