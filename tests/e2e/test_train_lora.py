@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +16,11 @@ from tests.e2e.conftest import PHOTOS, cli, command, environment
 from tests.stubs.trainer import fake_environment
 from train_lora import read_artifact
 
+FEW = ("01-portrait.jpg", "02-window-light.jpg", "05-close.jpg", "08-lamp-from-left.jpg")
 SHORT = ("--set", "train.steps=40", "--set", "train.save_every_n_steps=10", "--consent")
+
+LAST_OF_A_STATE = "*-state/random_states_0.pkl"
+"""A state without it is not gone on from."""
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +34,21 @@ def own_cache(tmp_path: Path, trainer: dict[str, str]) -> None:
     trainer["XDG_CACHE_HOME"] = str(tmp_path / "cache")
 
 
-def train(cwd: Path, trainer: dict[str, str], *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As many photos as a training needs; looking at ten takes longer than the rest of these tests."""
+    folder = tmp_path_factory.mktemp("photos") / "alice"
+    folder.mkdir()
+    for name in FEW:
+        shutil.copy(PHOTOS / name, folder)
+    return folder
+
+
+def train(
+    cwd: Path, trainer: dict[str, str], *args: str, photos: Path = PHOTOS, **env: str
+) -> subprocess.CompletedProcess[str]:
     return cli(
-        "train-lora", "--user", str(PHOTOS), "--name", "alice", "--out", "out", "--no-webui", *SHORT, *args,
+        "train-lora", "--user", str(photos), "--name", "alice", "--out", "out", "--no-webui", *SHORT, *args,
         cwd=cwd, **{**trainer, **env},
     )  # fmt: skip
 
@@ -69,42 +86,40 @@ def test_from_photos_to_a_file_with_every_tensor_and_a_report(
 
 @pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_and_leaves_nobody_behind(
-    tmp_path: Path, trainer: dict[str, str]
+    tmp_path: Path, trainer: dict[str, str], few: Path
 ) -> None:
-    args = command(
-        "train-lora", "--user", str(PHOTOS), "--name", "alice", "--out", "out", "--no-webui", *SHORT
-    )
+    args = command("train-lora", "--user", str(few), "--name", "alice", "--out", "out", "--no-webui", *SHORT)
     env = environment(**trainer, FAKE_TRAINER="step_s=0.3,child")
     states = tmp_path / "out" / ".work" / "training"
     with (tmp_path / "log.txt").open("wb") as log:
         process = subprocess.Popen(args, cwd=tmp_path, env=env, stdout=log, stderr=log)
-        wait_for(lambda: list(states.rglob("*-state")), 90)
+        wait_for(lambda: list(states.rglob(LAST_OF_A_STATE)), 90)
         process.kill()
         process.wait(30)
-    wait_for(lambda: not processes_with(str(tmp_path)), 15)
+    wait_for(lambda: not processes_with(str(tmp_path)), 30)
 
-    done = train(tmp_path, trainer)
+    done = train(tmp_path, trainer, photos=few)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "out" / "training.json").read_text("utf-8"))
     assert record["resumed_from"] in (10, 20, 30)
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_trainer_and_says_how_to_go_on(tmp_path: Path, trainer: dict[str, str]) -> None:
-    args = command(
-        "train-lora", "--user", str(PHOTOS), "--name", "alice", "--out", "out", "--no-webui", *SHORT
-    )
+def test_ctrl_c_ends_the_trainer_and_says_how_to_go_on(
+    tmp_path: Path, trainer: dict[str, str], few: Path
+) -> None:
+    args = command("train-lora", "--user", str(few), "--name", "alice", "--out", "out", "--no-webui", *SHORT)
     env = environment(**trainer, FAKE_TRAINER="step_s=0.3,no_term")
     with (tmp_path / "log.txt").open("w+") as log:
         process = subprocess.Popen(args, cwd=tmp_path, env=env, stdout=log, stderr=log, process_group=0)
         wait_for(lambda: list((tmp_path / "out" / ".work" / "training").rglob("*-state")), 90)
         process.send_signal(signal.SIGINT)
-        code = process.wait(30)
+        code = process.wait(60)
     said = (tmp_path / "log.txt").read_text("utf-8")
     assert code == 130, said
     assert "run it again to continue" in said
     assert "train-lora --user" in said
-    wait_for(lambda: not processes_with(str(tmp_path)), 15)
+    wait_for(lambda: not processes_with(str(tmp_path)), 30)
 
 
 @pytest.mark.slow
@@ -113,9 +128,9 @@ def test_ctrl_c_ends_the_trainer_and_says_how_to_go_on(tmp_path: Path, trainer: 
     [("quiet", "model saved"), ("tensors=12", "alice"), ("nan_at=3", "learning rate"), ("exit_at=3", "")],
 )
 def test_a_training_that_only_looks_finished_is_none(
-    tmp_path: Path, trainer: dict[str, str], mode: str, words: str
+    tmp_path: Path, trainer: dict[str, str], few: Path, mode: str, words: str
 ) -> None:
-    done = train(tmp_path, trainer, FAKE_TRAINER=mode)
+    done = train(tmp_path, trainer, photos=few, FAKE_TRAINER=mode)
     assert done.returncode == 3, done.stdout + done.stderr
     assert not (tmp_path / "out" / "alice.safetensors").exists()
     assert "Traceback" not in done.stderr
@@ -133,11 +148,14 @@ def test_a_newcomer_gets_the_next_command(tmp_path: Path) -> None:
     assert "v0.10.1" in done.stderr
 
 
-def test_an_sdxl_file_is_refused_for_sd15_settings(tmp_path: Path, trainer: dict[str, str]) -> None:
+@pytest.mark.slow
+def test_an_sdxl_file_is_refused_for_sd15_settings(
+    tmp_path: Path, trainer: dict[str, str], few: Path
+) -> None:
     from tests.stubs.trainer import fake_base_model
 
     model = fake_base_model(tmp_path / "xl.safetensors", "sdxl")
-    done = train(tmp_path, trainer, "--base-model", str(model))
+    done = train(tmp_path, trainer, "--base-model", str(model), photos=few)
     assert done.returncode == 3
     assert "SDXL" in done.stderr
     assert "xl.safetensors" in done.stderr
