@@ -66,7 +66,8 @@ class Unwatched(SandboxServer):
 
     def start(self) -> SandboxServer:
         super().start()
-        self.sandbox.options.set("live_previews_enable", False)
+        if self.settings.flavour != "sdnext":  # it has no such setting
+            self.sandbox.options.set("live_previews_enable", False)
         return self
 
 

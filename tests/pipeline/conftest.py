@@ -16,10 +16,16 @@ from train_lora.limits import PhotoLimits
 from train_lora.screening import Screened
 
 
-@pytest.fixture(scope="session", autouse=True)
+_JUDGED: dict[tuple[str, str, PhotoLimits], Screened] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
 def good_photos_are_judged_once() -> Iterator[None]:
-    """Keep the verdict on a good photo: judging the same few took half of every run's time."""
-    known: dict[tuple[str, str, PhotoLimits], Screened] = {}
+    """Keep the verdict on a good photo: judging the same few took half of every run's time.
+
+    For each module anew: other folders' tests run in the same process and judge for themselves.
+    """
+    known = _JUDGED
     judge = looking.screen
 
     def screen(path: Path, limits: PhotoLimits) -> Screened:
