@@ -15,7 +15,6 @@ from train_lora import photos as looking
 from train_lora.limits import PhotoLimits
 from train_lora.screening import Screened
 
-
 _JUDGED: dict[tuple[str, str, PhotoLimits], Screened] = {}
 
 
