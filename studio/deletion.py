@@ -71,7 +71,10 @@ def plan_deletion(folder: Path, models_dir: Path | str | None) -> Deletion:
         raise BadInput(f"{folder} is a link.", hint=f"Name the folder itself: {folder.resolve()}")
     record = runs.owner(folder)
     if record is None:
-        raise BadInput(f"{folder} was made neither by make-profile nor by train-lora.", hint="Only a run's own folder is deleted.")
+        raise BadInput(
+            f"{folder} was made neither by make-profile nor by train-lora.",
+            hint="Only a run's own folder is deleted.",
+        )
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     given = str(models_dir.resolve()) if isinstance(models_dir, Path) else models_dir
     places = list(dict.fromkeys(text for text in (*runs.models_dirs(record), given) if text))
