@@ -1,0 +1,63 @@
+"""Opens the studio's database: SQLite in WAL mode by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session, sessionmaker
+
+BUSY_TIMEOUT_MS = 15_000
+"""How long a writer of SQLite waits for another."""
+
+
+def database_url(asked: str | None, root: Path) -> str:
+    """The SQLAlchemy URL: the asked one with a driver we ship, or the SQLite file of the data directory."""
+    if not asked:
+        return f"sqlite:///{root / 'studio.sqlite'}"
+    for prefix in ("postgresql://", "postgres://"):
+        if asked.startswith(prefix):
+            return "postgresql+psycopg://" + asked.removeprefix(prefix)
+    return asked
+
+
+class Database:
+    """Sessions on one database. Thread-safe."""
+
+    def __init__(self, url: str, **engine_options: Any) -> None:
+        self.url = url
+        options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 20}
+        self.engine: Engine = create_engine(url, **{**options, **engine_options})
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _prepare_sqlite)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A transaction: committed at the end, rolled back by an error. Rows stay readable afterwards."""
+        with self._sessions.begin() as session:
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version; what is there is kept."""
+        from .migrate import upgrade
+
+        upgrade(self)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    # What was deleted is gone from the file too, not only from the tables.
+    cursor.execute("PRAGMA secure_delete=ON")
+    cursor.close()
