@@ -1,7 +1,7 @@
 """The tables.
 
-Times are seconds since 1970 (UTC) as floats: SQLite has no time zones, and every comparison is a comparison
-of numbers on both databases. Identifiers are random: nobody counts or guesses them. Secrets (passwords, session
+Times are seconds since 1970 (UTC) as floats: SQLite has no time zones, and numbers compare alike on both
+databases. Identifiers are random: nobody counts or guesses them. Secrets (passwords, session
 and link tokens) are kept as hashes only.
 
 What changes here needs a migration in `studio/data/migrations`.
