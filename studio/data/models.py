@@ -140,6 +140,8 @@ class Album(Base):
     photos_deleted_at: Mapped[float | None]
     model_deleted_at: Mapped[float | None]
     """Set while no trained model of the person is kept; None also before the first training."""
+    wishes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What the page's form of wishes holds, so that another tab or device finds it; {} = untouched."""
 
 
 class Photo(Base):
