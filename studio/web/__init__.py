@@ -1,0 +1,1 @@
+"""The studio's page, API and files over HTTP."""
