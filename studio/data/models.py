@@ -164,7 +164,11 @@ class Photo(Base):
     accepted: Mapped[bool | None] = mapped_column(Boolean)
     """None while it was not judged yet."""
     verdict: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """{"code", "reason": {"ko", "en"}, "advice": {"ko", "en"}, "face": [x, y, w, h] | null}."""
+    """{"code", "reason": {"ko", "en"}, "advice": {"ko", "en"}, "face": [x, y, w, h] | null}; the face in shares
+    (0..1) of the photo's width and height."""
+    measured: Mapped[dict[str, Any]] = mapped_column(default=dict, deferred=True)
+    """What was measured on it, the face's embedding among it: only new photos are looked at. Loaded when
+    asked for; gone with the row."""
 
     __table_args__ = (UniqueConstraint("album_id", "sha256"),)
 
@@ -305,7 +309,10 @@ class Mail(Base):
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
     key: Mapped[str] = mapped_column(String(120), unique=True)
     """For example `job:ID:ready`."""
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    """None for the mail that says the account is gone."""
+    address: Mapped[str | None] = mapped_column(String(254))
+    """Only of a mail without a user, until it is sent or given up."""
     job_id: Mapped[str | None] = mapped_column(ID)
     template: Mapped[str] = mapped_column(String(32))
     language: Mapped[str] = mapped_column(String(2))
@@ -315,6 +322,11 @@ class Mail(Base):
     """"waiting", "sending", "sent", "unclear" (died while the server had it) or "failed"."""
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[float] = mapped_column(default=time.time)
+    claim: Mapped[str | None] = mapped_column(ID)
+    """Who sends it now: random, so that a claim that was taken over can no longer act."""
+    claimed_at: Mapped[float | None]
+    data_at: Mapped[float | None]
+    """When the server was about to be given it: from then on it may have been accepted."""
     created_at: Mapped[float] = mapped_column(default=time.time)
     sent_at: Mapped[float | None]
     last_error: Mapped[str] = mapped_column(Text, default="")
