@@ -2,6 +2,7 @@
 # Make .venv and install the project into it. Run it again at any time: it does only what is missing.
 #
 #   sh scripts/setup.sh          what make-profile needs
+#   sh scripts/setup.sh --studio what serve and worker need, too
 #   sh scripts/setup.sh --dev    and the test tools
 #
 # PYTHON=python3.12 sh scripts/setup.sh   uses that interpreter.
@@ -11,8 +12,9 @@ cd "$(dirname "$0")/.."
 extras=profile
 case "${1:-}" in
     "") ;;
+    --studio) extras=studio ;;
     --dev) extras=dev ;;
-    *) echo "usage: sh scripts/setup.sh [--dev]" >&2; exit 2 ;;
+    *) echo "usage: sh scripts/setup.sh [--studio | --dev]" >&2; exit 2 ;;
 esac
 
 new_enough='import sys; raise SystemExit(sys.version_info < (3, 11))'
@@ -50,7 +52,14 @@ fi
 # What was installed is known by the files that say what to install.
 wanted="$extras $(cat pyproject.toml scripts/setup.sh | cksum)"
 stamp=.venv/.setup
-installed() { [ -f "$stamp" ] && { grep -qxF "$wanted" "$stamp" || grep -qxF "dev ${wanted#* }" "$stamp"; }; }
+# [dev] holds [studio], and [studio] holds [profile]: what is there already is never made less.
+installed() {
+    for have in "$extras" studio dev; do
+        [ "$extras" = dev ] && have=dev
+        [ -f "$stamp" ] && grep -qxF "$have ${wanted#* }" "$stamp" && return 0
+    done
+    return 1
+}
 if ! installed; then
     echo "setup: installing the packages of [$extras] (a few minutes the first time)"
     quietly .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -e ".[$extras]"
@@ -61,4 +70,8 @@ if ! installed; then
 fi
 
 echo "setup: ready. Try it:"
-echo "    .venv/bin/python -m sdwebui_client make-profile --user examples/photos"
+if [ "$extras" = studio ]; then
+    echo "    .venv/bin/python -m sdwebui_client serve"
+else
+    echo "    .venv/bin/python -m sdwebui_client make-profile --user examples/photos"
+fi

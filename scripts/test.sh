@@ -8,20 +8,23 @@ sh scripts/setup.sh --dev
 PATH="$PWD/.venv/bin:$PATH"
 export PATH PYTHONWARNINGS="${PYTHONWARNINGS:-}"
 # The tests speak for themselves: nothing of the caller's WebUI, and one thread for each of the two workers.
-unset SDWEBUI_URL SDWEBUI_AUTH SDWEBUI_AUTH_FILE SDWEBUI_USERNAME SDWEBUI_PASSWORD SDWEBUI_MODELS_DIR SDWEBUI_CA_FILE
-unset SDWEBUI_TRAINER SDWEBUI_BASE_MODEL SDWEBUI_SSH_KEY SDWEBUI_SSH_KNOWN_HOSTS SDWEBUI_FACE_YOLO
+for variable in $(env | sed -n 's/^\(SDWEBUI_[A-Z0-9_]*\)=.*/\1/p'); do unset "$variable"; done
 unset SD_SCRIPTS_DIR SD_SCRIPTS_PYTHON SD_SCRIPTS_TOKENIZERS SSH_AUTH_SOCK
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
-# Publishing and training over SSH are tested against a real server, on this machine alone.
-if ! command -v sshd >/dev/null 2>&1 && [ ! -x /usr/sbin/sshd ]; then
+# Real servers and a real browser are part of the tests, on this machine alone.
+missing=""
+command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-noto-cjk"
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+if [ -n "$missing" ]; then
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        echo "test: sshd is needed for the tests over SSH: install openssh-server." >&2
+        echo "test: these packages are needed for the tests:$missing" >&2
         exit 1
     fi
-    echo "test: installing openssh-server"
+    echo "test: installing$missing"
     export DEBIAN_FRONTEND=noninteractive
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends openssh-server; } >/tmp/apt.$$ 2>&1 ||
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >/tmp/apt.$$ 2>&1 ||
         { cat /tmp/apt.$$ >&2; exit 1; }
     rm -f /tmp/apt.$$
 fi

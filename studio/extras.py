@@ -20,6 +20,21 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "profile": ("jinja2",),
     "remote": ("paramiko", "fsspec"),
     "yolo": ("ultralytics",),
+    "studio": (
+        "gradio",
+        "fastapi",
+        "multipart",
+        "dbos",
+        "sqlalchemy",
+        "alembic",
+        "psycopg",
+        "pydantic_settings",
+        "argon2",
+        "itsdangerous",
+        "prometheus_client",
+        "structlog",
+    ),
+    "c2pa": ("c2pa",),
 }
 """The modules by which an extra is recognised; looked for, not imported."""
 

@@ -19,6 +19,8 @@ from ._state import BROKEN_PIPE, State, make_console
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "make-profile": ("make_profile", "make_profile", "Photos of a person in, studio portraits out."),
     "train-lora": ("train_lora", "train_lora", "Photos of a person in, a LoRA of that person out."),
+    "serve": ("serve", "serve", "Run the studio: page, API and worker."),
+    "worker": ("worker", "worker", "Do the studio's jobs: train, draw, or both."),
     "reproduce": ("reproduce", "reproduce", "Make a delivered picture again from its provenance."),
     "photos": ("photos", "photos", "See which photos would be used, and why not."),
     "presets": ("presets", "presets", "List, show and check presets."),
@@ -32,6 +34,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Portraits", ("make-profile", "train-lora", "reproduce", "delete")),
     ("Before a run", ("photos", "presets", "doctor")),
     ("Without a GPU", ("sandbox",)),
+    ("The studio", ("serve", "worker")),
     ("About", ("version",)),
 )
 

@@ -78,12 +78,14 @@ Examples:
     metavar="KIND[,KEY=VALUE…]",
     help=f"Something that goes wrong: {', '.join(FAULTS)}; keys: count, after, path, seconds.",
 )
+@click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input closes.")
 def sandbox(
     host: str,
     port: int,
     models_dir: str | None,
     without: tuple[str, ...],
     faults: tuple[str, ...],
+    lifeline: bool,
     **given: Any,
 ) -> None:
     """Build the settings and serve."""
@@ -101,8 +103,13 @@ def sandbox(
     with SandboxServer(settings) as server:
         click.echo(f"SANDBOX, playing {settings.flavour}, at {server.url}; Ctrl-C ends it.")
         click.echo(f"Its LoRAs lie in {settings.lora_dir}.")
+        ended = threading.Event()
+        if lifeline:
+            from ..supervise import watch_lifeline
+
+            watch_lifeline(ended.set)
         try:
-            threading.Event().wait()
+            ended.wait()
         except KeyboardInterrupt:
             click.echo("\nStopped.")
 

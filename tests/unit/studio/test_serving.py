@@ -1,0 +1,89 @@
+"""The parts of `serve` and `worker` that need no running studio."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from studio.cli._options import WebUIOptions
+from studio.cli.serve import _urls, _worker_args
+from studio.cli.worker import worker_name
+from studio.connect import Target, parse_address
+from studio.errors import BadInput
+from studio.serving import address_of, bind
+from studio.settings import Settings
+
+NOTHING = {
+    "models_dir": None,
+    "api_auth_file": None,
+    "ca_file": None,
+    "insecure": False,
+    "trainer": None,
+    "base_model": None,
+}
+
+
+def webui(*texts: str) -> WebUIOptions:
+    """The options for these addresses."""
+    return WebUIOptions(Settings(), Target(tuple(map(parse_address, texts)), "--webui"), None, verify=True)
+
+
+def test_a_taken_port_is_named_with_what_to_do() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(BadInput, match=f"127.0.0.1:{port}") as caught:
+            bind("127.0.0.1", port)
+    assert "--port" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("localhost", "localhost")]
+)
+def test_the_address_is_one_a_browser_can_open(host: str, shown: str) -> None:
+    with bind(host, 0) as listener:
+        port = listener.getsockname()[1]
+        assert address_of(listener, host) == f"http://{shown}:{port}"
+
+
+def test_the_listener_is_not_inherited_by_workers() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        assert not listener.get_inheritable()
+
+
+def test_credentials_of_a_webui_survive_the_way_to_the_worker() -> None:
+    given = "http://us%40er:p%3Aa%2Fss@gpu:7860"
+    (url,) = _urls(webui(given))
+    assert parse_address(url) == parse_address(given)
+    assert parse_address(url).password == "p:a/ss"
+
+
+def test_no_credential_stands_in_a_workers_arguments(tmp_path: Path) -> None:
+    args = _worker_args({**NOTHING, "api_auth_file": str(tmp_path / "auth"), "insecure": True})
+    assert args == [
+        "--role",
+        "all",
+        "--gpu",
+        "local",
+        "--api-auth-file",
+        str(tmp_path / "auth"),
+        "--insecure",
+    ]
+
+
+def test_a_workers_name_is_made_of_role_and_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "gpu box/1")
+    assert worker_name(None, "train") == "train-gpu-box-1"
+    assert worker_name("gpu1", "train") == "gpu1"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "../x", "-x", "x" * 65, "größe"])
+def test_other_names_are_refused(name: str) -> None:
+    if not name:
+        assert worker_name(name, "all").startswith("all-")
+        return
+    with pytest.raises(BadInput, match="--name"):
+        worker_name(name, "all")
