@@ -166,9 +166,6 @@ class Photo(Base):
     verdict: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """{"code", "reason": {"ko", "en"}, "advice": {"ko", "en"}, "face": [x, y, w, h] | null}; the face in
     shares (0..1) of the photo's width and height."""
-    measured: Mapped[dict[str, Any]] = mapped_column(default=dict, deferred=True)
-    """What was measured on it, the face's embedding among it: only new photos are looked at. Loaded when
-    asked for; gone with the row."""
 
     __table_args__ = (UniqueConstraint("album_id", "sha256"),)
 
