@@ -51,32 +51,22 @@ def ask_link(studio: Studio, *, email: str, purpose: Literal["sign-in", "reset"]
     with studio.db.session() as db:
         user = db.scalar(select(User).where(User.email == address))
         if user is not None and user.disabled_at is None:
-            token = add_link(db, user, purpose)
+            mail_link(studio, db, user, purpose)
         else:
             # As much is written for nobody: the time taken tells nothing either.
-            user, token = None, new_secret()
-            nothing = keyed(studio.secret, "nobody", token)
+            nothing = keyed(studio.secret, "nobody", new_secret())
             db.add_all([Attempt(key=nothing), Attempt(key=nothing)])
-    if user is not None:
-        post_link(studio, user, token, purpose)
 
 
-def add_link(db: Session, user: User, purpose: Purpose) -> str:
-    """Make a link within a transaction; returns its token."""
-    token, now = new_secret(), time.time()
-    lasts_s = CONFIRM_S if purpose == "confirm" else LINK_S
-    db.add(Link(token_hash=digest(token), user_id=user.id, purpose=purpose, expires_at=now + lasts_s))
-    db.flush()
-    return token
-
-
-def post_link(studio: Studio, user: User, token: str, purpose: Purpose) -> None:
-    """Ask for the mail with a link."""
+def mail_link(studio: Studio, db: Session, user: User, purpose: Purpose) -> None:
+    """Make a link and ask for its mail, both within one transaction."""
     from ..mail import post
 
-    lasts_s = CONFIRM_S if purpose == "confirm" else LINK_S
-    params = {"link": link_url(studio, token), "minutes": round(lasts_s / 60)}
-    post(studio, key=f"link:{digest(token)}", user=user, template=purpose, params=params)
+    token, now = new_secret(), time.time()
+    expires_at = now + (CONFIRM_S if purpose == "confirm" else LINK_S)
+    db.add(Link(token_hash=digest(token), user_id=user.id, purpose=purpose, expires_at=expires_at))
+    params = {"link": link_url(studio, token), "expires_at": expires_at}
+    post(studio, key=f"link:{digest(token)}", user=user, template=purpose, params=params, db=db)
 
 
 def peek_link(studio: Studio, token: str) -> Purpose | None:

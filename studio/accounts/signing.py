@@ -15,7 +15,7 @@ from ..refusals import Refused
 from .addresses import normal_address
 from .changing import checked_language
 from .limits import forgive, forgive_origin, limit, limit_origin
-from .links import HOUR_S, PER_ADDRESS_HOUR, PER_ORIGIN_HOUR, add_link, post_link
+from .links import HOUR_S, PER_ADDRESS_HOUR, PER_ORIGIN_HOUR, mail_link
 from .passwords import check_new_password, is_outdated, is_right, new_hash
 from .refused import address_taken, sign_up_closed, wrong_sign_in
 from .sessions import add_session
@@ -96,8 +96,7 @@ def _welcome(studio: Studio, user: User, *, agrees: bool) -> None:
             # The owner opens the link and sets a new one.
             unproved = (User.id == user.id, User.confirmed_at.is_(None))
             db.execute(update(User).where(*unproved).values(password_hash=None))
-        token = add_link(db, user, "confirm")
-    post_link(studio, user, token, "confirm")
+        mail_link(studio, db, user, "confirm")
 
 
 def create_user(
