@@ -1,0 +1,168 @@
+"""Structured logs: one line an event, with the job's and the request's id, without personal data.
+
+Everything goes through the standard library's loggers (`logging.getLogger(__name__)`, or structlog through
+it), so uvicorn, DBOS and our own rooms come out alike. `configure_logs` is called once by serve, worker and
+the admin commands.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import structlog
+
+from .redaction import redact
+from .service_settings import StudioSettings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+"""A caller's own X-Request-ID is taken over when it looks like this."""
+
+QUIET = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "alembic": logging.WARNING,
+    "PIL": logging.INFO,
+}
+"""Loggers of libraries that would drown the others."""
+
+Event = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def configure_logs(
+    settings: StudioSettings, *, process: str = "", level: int = logging.INFO, stream: TextIO | None = None
+) -> None:
+    """Send all logs of this process to one stream. May be called again; the last call counts.
+
+    Args:
+        settings: For `log_format`: `console` for people, `json` for collectors (one object a line).
+        process: On every line: "page", or the worker's name.
+        level: Of our own loggers and those of libraries that are not in `QUIET`.
+        stream: None = standard error, which leaves standard output to a command's answer.
+    """
+    out = sys.stderr if stream is None else stream
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_formatter(settings.log_format, process, colors=out.isatty()))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name, quiet in QUIET.items():
+        logging.getLogger(name).setLevel(max(level, quiet))
+    # Both bring handlers of their own (uvicorn's log_config, dbos/_logger.py@3.4.0): one line, not two.
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    # init_logger of dbos adds its console handler only where there is none.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+@contextmanager
+def bound(**values: str | int | None) -> Iterator[None]:
+    """Put ids on every line that is logged inside: `with bound(job_id=job.id, worker_id=me):`.
+
+    Follows `contextvars`: into tasks that are started inside, not into plain threads.
+    """
+    with structlog.contextvars.bound_contextvars(**{k: v for k, v in values.items() if v is not None}):
+        yield
+
+
+class RequestLog:
+    """ASGI middleware: gives each request an id, puts it on its log lines, and answers it as X-Request-ID.
+
+    Example:
+        >>> app.add_middleware(RequestLog)  # doctest: +SKIP
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+
+        async def answer(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with bound(request_id=request_id):
+            await self._app(scope, receive, answer)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope.get("headers", ()):
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value.decode("latin-1")):
+            return str(value.decode("latin-1"))
+    return secrets.token_hex(8)
+
+
+def _formatter(log_format: str, process: str, *, colors: bool) -> logging.Formatter:
+    def name_process(_logger: Any, _method: str, event: Event) -> Event:
+        return {**event, "process": process} if process else event
+
+    renderer: Any
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    else:
+        # The traceback is text already when it arrives here: it was redacted.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[_access_line, *_SHARED],
+        pass_foreign_args=True,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            name_process,
+            structlog.processors.format_exc_info,
+            redact_event,
+            renderer,
+        ],
+    )
+
+
+def redact_event(_logger: Any, _method: str, event: Event) -> Event:
+    """structlog processor: see `studio.redaction`; the last one before the line is rendered."""
+    redacted: Event = redact(event)
+    return redacted
+
+
+def _access_line(_logger: Any, _method: str, event: Event) -> Event:
+    """uvicorn's access line as fields, without the caller's address, which is personal data."""
+    args = event.pop("positional_args", ())
+    if event["_record"].name == "uvicorn.access" and len(args) == 5:
+        # uvicorn/logging.py@0.54 AccessFormatter: client, method, path, HTTP version, status.
+        _client, method, path, _version, status = args
+        event["event"] = "request"
+        event.update(method=method, path=path, status=status)
+    return event
+
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
