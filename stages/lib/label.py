@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 from sdwebui_client import EncodedImage
@@ -33,23 +33,38 @@ def xmp_packet(description: str) -> str:
     )
 
 
-def add_text(picture: EncodedImage, texts: Mapping[str, str]) -> EncodedImage:
+def add_text(picture: EncodedImage, texts: Mapping[str, str], *, replace: bool = False) -> EncodedImage:
     """Add text chunks to a PNG, after its header and before everything else; pixels stay as they are.
 
     Args:
         picture: A PNG.
-        texts: Keyword (1–79 Latin-1 characters) -> text. Keywords the picture has already are left as they
-            are.
+        texts: Keyword (1–79 Latin-1 characters) -> text.
+        replace: What happens to keywords the picture has already: False leaves them as they are, True gives
+            them the new text.
 
     Raises:
         ValueError: The picture is no PNG.
     """
     if picture.format != "PNG":
         raise ValueError(f"text can be added to a PNG, not to a {picture.format}")
+    if replace:
+        picture = _without(picture, texts)
     present = picture.text
     chunks = b"".join(_text_chunk(key, text) for key, text in texts.items() if key not in present)
     head, rest = picture.data[:_SIGNATURE_AND_IHDR], picture.data[_SIGNATURE_AND_IHDR:]
     return EncodedImage.from_bytes(head + chunks + rest)
+
+
+def _without(picture: EncodedImage, keywords: Container[str]) -> EncodedImage:
+    """The PNG without its text chunks of some keywords."""
+    data, kept, at = picture.data, [picture.data[:8]], 8
+    while at + 8 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        keyword = data[at + 8 : end].partition(b"\0")[0].decode("latin-1")
+        if data[at + 4 : at + 8] not in (b"tEXt", b"zTXt", b"iTXt") or keyword not in keywords:
+            kept.append(data[at:end])
+        at = end
+    return EncodedImage.from_bytes(b"".join(kept))
 
 
 def _text_chunk(keyword: str, text: str) -> bytes:
