@@ -185,6 +185,8 @@ class Job(Base):
     """Raised when an operator requeues it: the workflows of each attempt have names of their own."""
     priority: Mapped[int] = mapped_column(default=100)
     """Lower goes first; 1..1000."""
+    turn: Mapped[int] = mapped_column(default=0)
+    """Among jobs of one priority: each user has one job in a turn, so that users take turns."""
     state: Mapped[str] = mapped_column(String(16), default="queued")
     """"queued", "running", "done", "failed" or "cancelled"."""
     stage: Mapped[str] = mapped_column(String(16), default="photos")
