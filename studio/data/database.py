@@ -30,6 +30,8 @@ class Database:
     def __init__(self, url: str, **engine_options: Any) -> None:
         self.url = url
         options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 20}
+        # An error's text ends up in logs: what was written (addresses, hashes) must not.
+        options["hide_parameters"] = True
         self.engine: Engine = create_engine(url, **{**options, **engine_options})
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)

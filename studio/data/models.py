@@ -4,7 +4,7 @@ Times are seconds since 1970 (UTC) as floats: SQLite has no time zones, and numb
 databases. Identifiers are random: nobody counts or guesses them. Secrets (passwords, session
 and link tokens) are kept as hashes only.
 
-What changes here needs a migration in `studio/data/migrations`: `studio/data/migrate.py` says how it is written.
+What changes here needs a migration: `studio/data/migrate.py` says how it is written.
 """
 
 from __future__ import annotations
