@@ -9,6 +9,7 @@ from .refused import weak_password
 
 MIN_PASSWORD = 10
 MIN_DIFFERENT = 5
+MIN_WITHOUT_LETTERS = 16
 
 # What most of the commonest passwords are made of, before digits and signs are put around it. Korean words
 # also as they come out of a keyboard that is switched to Latin letters.
@@ -100,15 +101,16 @@ def _is_a_row(folded: str) -> bool:
 
 
 def _is_common(folded: str) -> bool:
-    """Nothing but common words, with digits and signs around or between them."""
-    return any(
-        _is_made_of_common(re.sub(r"[\W\d_]+", "", text)) for text in (folded, folded.translate(_LEET))
-    )
+    """Nothing but common words, with digits and signs around or between them, or in place of letters."""
+    middle = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
+    if not middle:
+        # A telephone number, a birthday.
+        return len(folded) < MIN_WITHOUT_LETTERS
+    return any(_is_made_of_common(_words(text)) for text in (middle, middle.translate(_LEET)))
 
 
-def _is_made_of_common(letters: str) -> bool:
-    if not letters:
-        return True
+def _is_made_of_common(text: str) -> bool:
+    letters = re.sub(r"\d+", "", text)
     # reachable[n]: the first n letters are words.
     reachable = [True] + [False] * len(letters)
     for end in range(1, len(letters) + 1):
