@@ -28,7 +28,8 @@ from .store import explain_full_disk, write_atomically
 
 SCHEMA = "sdwebui-run/1"
 RECIPE = "profile"
-_MADE = "made.json"
+MADE = "made.json"
+"""In the work folder: what a run delivered, so that the next one takes away what it does not."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,9 @@ class Folder:
         ]
         self.write("contact-sheet.jpg", contact_sheet(entries, title=facts.title, sandbox=facts.sandbox))
 
-    def take_away_old(self, work: Path) -> None:
-        """Remove what an earlier run of the recipe made here and this one did not,
-        and note what this one made."""
-        note = work / _MADE
+    def take_away_old(self, note: Path) -> None:
+        """Remove what an earlier run of the recipe made here and this one did not, and note in `note` what
+        this one made."""
         for name in _made_before(note):
             path = self._out / name
             if name not in self._written and path.resolve().is_relative_to(self._out.resolve()):

@@ -142,13 +142,15 @@ class Engine:
         self.may_go_on()
         reason = self._reason(call, candidates[0] if candidates else call.material(None))
         try:
-            made, identity, seconds = self._with_second_try(
+            made, identity, seconds, server = self._with_second_try(
                 call, lambda: servers.run(lambda webui: self._on_server(call, servers, webui, generate))
             )
         except BaseException:
             self.tracker.failed(call.shot, call.stage)
             raise
-        return self._keep(call, call.material(identity), made, reason, seconds, generation=True)
+        return self._keep(
+            call, call.material(identity), made, reason, seconds, generation=True, server=server
+        )
 
     def _with_second_try(self, call: StageCall, work: Callable[[], T]) -> T:
         """Do it again once after a 500: the job is over, and a hiccup must not end a night's run.
@@ -170,9 +172,9 @@ class Engine:
 
     def _on_server(
         self, call: StageCall, servers: ServerSet, webui: WebUI, generate: GenerateOn
-    ) -> tuple[Made, dict[str, Any], float]:
-        """The result, the identity of the server that made it,
-        and the seconds it took without waiting for a server."""
+    ) -> tuple[Made, dict[str, Any], float, str]:
+        """The result, the identity of the server that made it, the seconds it took without waiting for a
+        server, and its address."""
         self.may_go_on()
         started = time.monotonic()
         identity = servers.identity_of(webui)
@@ -183,7 +185,7 @@ class Engine:
 
         made = generate(webui, relay)
         identity = with_reported_model(identity, made.payload.get("model_hash"))
-        return made, identity, time.monotonic() - started
+        return made, identity, time.monotonic() - started, webui.url
 
     def may_go_on(self) -> None:
         """Return if the run is to go on.
@@ -211,7 +213,7 @@ class Engine:
 
     def _cached(self, call: StageCall, record: Record, *, generation: bool) -> Outcome:
         self._last_run.remember(call.shot, call.stage, record.material)
-        self._done(call, cached=True, reason=CACHED, seconds=0.0, generation=generation)
+        self._done(call, record, cached=True, reason=CACHED, seconds=0.0, generation=generation)
         return Outcome(call, record, cached=True, why=CACHED)
 
     def _keep(
@@ -223,14 +225,28 @@ class Engine:
         seconds: float,
         *,
         generation: bool,
+        server: str = "",
     ) -> Outcome:
         record = self.store.save(material, outputs=made.outputs, payload=made.payload, seconds=seconds)
         self._last_run.remember(call.shot, call.stage, material)
-        self._done(call, cached=False, reason=reason, seconds=seconds, generation=generation)
+        self._done(
+            call, record, cached=False, reason=reason, seconds=seconds, generation=generation, server=server
+        )
         return Outcome(call, record, cached=False, why=reason)
 
-    def _done(self, call: StageCall, *, cached: bool, reason: str, seconds: float, generation: bool) -> None:
-        self.emit(StageDone(call.shot, call.stage, cached, reason, seconds, generation))
+    def _done(
+        self,
+        call: StageCall,
+        record: Record,
+        *,
+        cached: bool,
+        reason: str,
+        seconds: float,
+        generation: bool,
+        server: str = "",
+    ) -> None:
+        output = record.outputs.get("image")
+        self.emit(StageDone(call.shot, call.stage, cached, reason, seconds, generation, output, server))
         if generation:
             self.tracker.finished(call.shot, call.stage, cached=cached, seconds=seconds)
 

@@ -205,6 +205,10 @@ class StageDone(Event):
     seconds: float
     generation: bool = False
     """Whether the stage is a job of a server (and not scoring or finishing)."""
+    output: str | None = None
+    """SHA-256 of its picture in the store; None when it makes none."""
+    server: str = ""
+    """Address of the server that did it just now; empty for what was found, and for what is done here."""
 
 
 @dataclass(frozen=True)

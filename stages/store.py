@@ -46,14 +46,19 @@ class Record:
 class Store:
     """Blobs and records under one folder. Safe for several threads; one process at a time (see `lock`)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sweep: bool = True) -> None:
+        """
+        Args:
+            folder: Made when it is not there.
+            sweep: Remove unfinished writes; False for who only reads while another process may write.
+        """
         self.folder = folder
         self._blobs, self._records, self._tmp = folder / "blobs", folder / "records", folder / "tmp"
         self._verified: set[str] = set()
         with explain_full_disk(folder):
             for part in (self._blobs, self._records, self._tmp):
                 part.mkdir(parents=True, exist_ok=True)
-        for leftover in self._tmp.iterdir():
+        for leftover in self._tmp.iterdir() if sweep else ():
             leftover.unlink(missing_ok=True)
 
     # ---- blobs

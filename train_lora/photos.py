@@ -15,6 +15,7 @@ from .grouping import find_copies, find_doubtful, find_person
 from .limits import PhotoLimits
 from .photo_set import Photo, PhotoSet, PhotoVerdict, printable_name
 from .reasons import describe
+from .screened_folder import ScreenedFolder
 from .screening import Screened, screen
 
 __all__ = ["OnPhoto", "OnProgress", "Photo", "PhotoSet", "PhotoVerdict", "list_files", "load_photos"]
@@ -36,6 +37,7 @@ def load_photos(
     limits: PhotoLimits | None = None,
     on_photo: OnPhoto | None = None,
     on_progress: OnProgress | None = None,
+    known: ScreenedFolder | None = None,
 ) -> PhotoSet:
     """Check every photo of a folder.
 
@@ -48,6 +50,7 @@ def load_photos(
         limits: Thresholds.
         on_photo: Called once a file, in order, when all verdicts are final.
         on_progress: Called after each file that was looked at.
+        known: Keeps what was found on each photo: the same file is looked at once.
 
     Returns:
         Verdicts in the order of the files' names, and the accepted photos.
@@ -63,7 +66,7 @@ def load_photos(
         raise PhotosError(f"There are no photos in {folder}.", "Put about ten photos of one person into it.")
     checked: list[Screened | PhotoVerdict] = []
     for number, path in enumerate(files, start=1):
-        checked.append(_check(path, number, limits))
+        checked.append(_check(path, number, limits, known))
         if on_progress is not None:
             on_progress(number, len(files))
     photo_set = _judge_together(Path(folder), checked, limits)
@@ -102,7 +105,9 @@ def _is_passed_over(name: str) -> bool:
     return lower.startswith(".") or lower in _SYSTEM_FILES or lower.endswith(_SIDECARS)
 
 
-def _check(path: Path, number: int, limits: PhotoLimits) -> Screened | PhotoVerdict:
+def _check(
+    path: Path, number: int, limits: PhotoLimits, known: ScreenedFolder | None
+) -> Screened | PhotoVerdict:
     try:
         if number > limits.max_photos:
             raise Refused("too_many_photos", limit=limits.max_photos)
@@ -110,7 +115,7 @@ def _check(path: Path, number: int, limits: PhotoLimits) -> Screened | PhotoVerd
             raise Refused("subfolder")
         if path.exists() and not path.is_file():
             raise Refused("not_a_file")
-        return screen(path, limits)
+        return screen(path, limits) if known is None else known.screened(path, limits, screen)
     except Refused as refused:
         facts = dict(refused.facts)
         sha256, width, height = (

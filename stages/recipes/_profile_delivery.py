@@ -12,7 +12,7 @@ from typing import Any
 from sdwebui_client import EncodedImage
 from train_lora import PhotoSet
 
-from ..deliver import Folder, RunFacts, as_json, deliveries, rejected, run_json
+from ..deliver import MADE, Folder, RunFacts, as_json, deliveries, rejected, run_json
 from ..director import Session
 from ..engine import Engine
 from ..errors import LikenessNotReached
@@ -84,7 +84,7 @@ class Outcome:
     tone: ToneChoice
 
 
-def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunResult:
+def deliver(outcome: Outcome, engine: Engine, clock: Clock) -> RunResult:
     """Write the output folder.
 
     Raises:
@@ -104,7 +104,7 @@ def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunRe
     clock.lap("delivery", since)
     run = run_json(facts, session, delivered, clock.to_json())
     folder.write("run.json", as_json(run))
-    folder.take_away_old(work)
+    folder.take_away_old(_note_of(outcome.options))
     if not delivered:
         asked = outcome.blueprint.preset.min_likeness
         raise LikenessNotReached(
@@ -117,6 +117,12 @@ def deliver(outcome: Outcome, engine: Engine, work: Path, clock: Clock) -> RunRe
     return RunResult(
         run, out_dir, tuple(out_dir / entry.file for entry in delivered), tuple(rejected(session))
     )
+
+
+def _note_of(options: ProfileOptions) -> Path:
+    """Where it is noted what was delivered into the output folder: with the folder, where several share a
+    work folder."""
+    return options.work / MADE if options.work_dir is None else options.out_dir / f".{MADE}"
 
 
 def _facts(outcome: Outcome) -> RunFacts:

@@ -83,6 +83,9 @@ class ProfileLora:
     def _backend(self) -> TrainerBackend:
         """The trainer that suits the servers."""
         options, preset, probed = self._options, self._preset, self._servers.probed
+        if options.trained is not None:
+            must_suit(options.trained, sandbox=is_sandbox(probed))
+            return options.trained
         base_model = base_model_of(
             probed, options.models_dir, family=preset.family, checkpoint=preset.checkpoint
         )
@@ -92,18 +95,8 @@ class ProfileLora:
         return backend
 
     def _trained(self, engine: Engine, photos: PhotoSet) -> Trained:
-        options, preset, servers = self._options, self._preset, self._servers
-        subject = options.subject or preset.subject
-        what = PersonTraining(
-            settings=preset.train,
-            choose=trials_of(preset.choose, sandbox=is_sandbox(servers.probed), emit=self._emit),
-            family=preset.family,
-            trigger=settled_trigger(preset.train.trigger, options.name, subject, self._emit),
-            subject=subject,
-            checkpoint=preset.checkpoint,
-            vae=preset.vae,
-            clip_skip=preset.clip_skip,
-        )
+        options, servers = self._options, self._servers
+        what = person_training(options, sandbox=is_sandbox(servers.probed), emit=self._emit)
         captioner, regularisation = extras_of(engine, servers, what)
         sweep_trials(servers.probed, options.models_dir, work=self._work, emit=self._emit)
         return Trainer(
@@ -117,3 +110,19 @@ class ProfileLora:
             captioner=captioner,
             regularisation=regularisation,
         ).go()
+
+
+def person_training(options: ProfileOptions, *, sandbox: bool, emit: Listener) -> PersonTraining:
+    """What decides the LoRA of a run for portraits."""
+    preset = options.preset
+    subject = options.subject or preset.subject
+    return PersonTraining(
+        settings=preset.train,
+        choose=trials_of(preset.choose, sandbox=sandbox, emit=emit),
+        family=preset.family,
+        trigger=settled_trigger(preset.train.trigger, options.name, subject, emit),
+        subject=subject,
+        checkpoint=preset.checkpoint,
+        vae=preset.vae,
+        clip_skip=preset.clip_skip,
+    )

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from secrets import randbelow
 
 from sdwebui_client import CancelToken, EncodedImage, WebUI, WebUIPool
@@ -36,8 +37,6 @@ from ._profile_delivery import Clock, Outcome, deliver
 from ._profile_lora import ProfileLora
 from .profile import ProfileOptions, RunResult, blueprint_of
 
-WORK = ".work"
-
 
 class ProfileRun:
     """Use once."""
@@ -51,16 +50,17 @@ class ProfileRun:
         cancel: CancelToken,
     ) -> None:
         self._options, self._preset = options, options.preset
-        self._work = options.out_dir / WORK
+        self._work = options.work
         self._emit = Announcer(on_event)
         self._servers = ServerSet(servers, checkpoint=options.preset.checkpoint)
         self._maker = ProfileLora(options, self._servers, self._emit, work=self._work)
         self._cancel = cancel
         self._clock = Clock.start()
 
-    def go(self) -> RunResult:
-        """Everything, under the folder's lock."""
+    def go(self, turn: AbstractContextManager[object]) -> RunResult:
+        """Everything, under the folder's lock; the servers work within `turn`."""
         with explain_full_disk(self._options.out_dir), FolderLock(self._work / "lock"):
+            self._options.out_dir.mkdir(parents=True, exist_ok=True)
             self._sweep()
             self._check_plan()
             engine = self._engine()
@@ -68,27 +68,31 @@ class ProfileRun:
             tone = self._tone(photos)
             # Before the trials of checkpoints: the progress is of all pictures together, and never goes back.
             engine.tracker.plan(self._blueprint(None, tone).generations())
-            lora = self._lora(engine, photos) if uses_lora(self._preset) else None
-            blueprint = self._blueprint(lora, tone)
-            self._say_what_is_left_out(blueprint)
-            shooter = self._shooter(engine, blueprint, photos, lora)
-            self._announce_plan(blueprint)
-            since = time.monotonic()
-            session = Director(
-                shooter, blueprint.slots, blueprint.draws, parallel=len(self._servers.probed)
-            ).run()
-            self._clock.lap("shots", since)
-            outcome = Outcome(
-                self._options,
-                self._servers.probed,
-                blueprint,
-                photos,
-                lora,
-                shooter.skeletons,
-                session,
-                tone,
-            )
-            return deliver(outcome, engine, self._work, self._clock)
+            with turn:
+                outcome = self._drawn(engine, photos, tone)
+            return deliver(outcome, engine, self._clock)
+
+    def _drawn(self, engine: Engine, photos: PhotoSet, tone: ToneChoice) -> Outcome:
+        """The LoRA and every picture: what the servers are needed for."""
+        lora = self._lora(engine, photos) if uses_lora(self._preset) else None
+        blueprint = self._blueprint(lora, tone)
+        self._say_what_is_left_out(blueprint)
+        shooter = self._shooter(engine, blueprint, photos, lora)
+        self._announce_plan(blueprint)
+        since = time.monotonic()
+        parallel = len(self._servers.probed)
+        session = Director(shooter, blueprint.slots, blueprint.draws, parallel=parallel).run()
+        self._clock.lap("shots", since)
+        return Outcome(
+            self._options,
+            self._servers.probed,
+            blueprint,
+            photos,
+            lora,
+            shooter.skeletons,
+            session,
+            tone,
+        )
 
     # ---- before anything is drawn
 
@@ -142,7 +146,7 @@ class ProfileRun:
 
     def _photos(self, engine: Engine) -> PhotoSet:
         since = time.monotonic()
-        photos = check_photos(self._options.photos_dir, engine)
+        photos = check_photos(self._options.photos_dir, engine, known=self._options.screened)
         self._clock.lap("photos", since)
         return photos
 

@@ -9,19 +9,24 @@ Running it again on the same folder resumes: every finished stage is found in th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdwebui_client import CancelToken, Capabilities, WebUI, WebUIPool
-from train_lora import TrainerAsked
+from train_lora import TrainerAsked, TrainerBackend
 
 from ..events import Event
 from ..plan import Blueprint, PlannedRequest, check_server, poses_of
 from ..presets import LoraUse, Preset
+from ..training.photos import SCREENED
 
 if TYPE_CHECKING:
     from ..lora import PersonLora
+
+WORK = ".work"
+"""Name of the work folder in the output folder, where none is named."""
 
 __all__ = [
     "PlannedRequest",
@@ -36,7 +41,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ProfileOptions:
-    """What the user asked for. Everything of a run lies under `out_dir`."""
+    """What the user asked for. Everything of a run lies under `out_dir`, unless `work_dir` is named."""
 
     photos_dir: Path
     out_dir: Path
@@ -63,6 +68,22 @@ class ProfileOptions:
     """The person's name in headings; None names nobody, as when `name` comes from a folder called photos."""
     trainer: TrainerAsked = field(default_factory=TrainerAsked)
     """Who trains the LoRA when none is named."""
+    work_dir: Path | None = None
+    """Where what is finished is kept: photos' verdicts, training, LoRA, every stage's pictures, the seed.
+    None = `.work` in `out_dir`. Runs of the same photos that share one make only what another did not; one at
+    a time."""
+    trained: TrainerBackend | None = None
+    """Hands out the training that was done beforehand, see `stages.recipes.ahead`; None trains."""
+
+    @property
+    def work(self) -> Path:
+        """The work folder."""
+        return self.out_dir / WORK if self.work_dir is None else self.work_dir
+
+    @property
+    def screened(self) -> Path | None:
+        """Where it is kept what was found on each photo; only a shared work folder keeps it."""
+        return None if self.work_dir is None else self.work_dir / SCREENED
 
 
 @dataclass(frozen=True)
@@ -211,6 +232,7 @@ def run_profile(
     *,
     on_event: Callable[[Event], None],
     cancel: CancelToken | None = None,
+    turn: AbstractContextManager[object] | None = None,
 ) -> RunResult:
     """Run the recipe; running it again resumes.
 
@@ -219,6 +241,8 @@ def run_profile(
         servers: The WebUIs; those that lack something are left out when others can do it.
         on_event: Told everything that happens, one event at a time, from whichever thread.
         cancel: Ends the run from another thread; what is finished stays.
+        turn: Entered before the servers are given work and left when they have done all of it: what keeps two
+            runs off one GPU. Photos are looked at before, the portraits written after it.
 
     Returns:
         What was delivered; at least one portrait.
@@ -232,4 +256,5 @@ def run_profile(
     """
     from ._profile_run import ProfileRun
 
-    return ProfileRun(options, servers, on_event=on_event, cancel=cancel or CancelToken()).go()
+    run = ProfileRun(options, servers, on_event=on_event, cancel=cancel or CancelToken())
+    return run.go(turn or nullcontext())

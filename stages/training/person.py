@@ -95,6 +95,7 @@ class Trainer:
         captioner: Callable[[bytes], str] | None = None,
         regularisation: tuple[RegularisationImage, ...] = (),
         measure_first: bool = False,
+        dataset_dir: Path | None = None,
     ) -> None:
         """
         Args:
@@ -108,11 +109,25 @@ class Trainer:
             captioner: The WebUI's interrogator, if the settings ask for it.
             regularisation: Pictures of other people, if the settings ask for them.
             measure_first: Time a few steps before the training, so that the forecast is narrow.
+            dataset_dir: Where the dataset is put together; None = `dataset` in the work folder.
         """
         self._engine, self._photos, self._what, self._backend = engine, photos, what, backend
         self._work, self._servers, self._publish = work, servers, publish
         self._captioner, self._regularisation = captioner, regularisation
         self._measure_first = measure_first
+        self._dataset_dir = dataset_dir or work / "dataset"
+
+    def train_only(self) -> tuple[TrainingRun, Dataset]:
+        """Train, or find the finished training, without choosing: a later `go` chooses its checkpoint.
+
+        Raises:
+            StageError: The trainer lacks something; everything is named at once.
+            TrainError: The training failed.
+        """
+        dataset, recipe = self._dataset(), recipe_of(self._what)
+        folder = training_folder(self._work, self._call(dataset))
+        folder.mkdir(parents=True, exist_ok=True)
+        return load_finished(folder) or self._train(dataset, recipe, folder), dataset
 
     def go(self) -> Trained:
         """Train and choose, or find what was made from the same photos with the same settings.
@@ -125,9 +140,9 @@ class Trainer:
         dataset = self._dataset()
         if dataset.held_out_why:
             self._engine.emit(Note(dataset.held_out_why))
-        recipe = self._recipe()
-        call = self._call(dataset, recipe)
-        folder = self._folder(call)
+        recipe = recipe_of(self._what)
+        call = self._call(dataset)
+        folder = training_folder(self._work, call)
         outcome = self._engine.local(call, lambda: self._make(dataset, recipe, folder))
         if not self._may_choose_later:
             # The chosen one is in the store, and not before now; the others would only take room.
@@ -146,7 +161,7 @@ class Trainer:
         settings = self._what.settings
         return build_dataset(
             self._photos,
-            self._work / "dataset",
+            self._dataset_dir,
             trigger=self._what.trigger,
             caption_template=settings.caption_template,
             size=settings.resolution,
@@ -158,44 +173,14 @@ class Trainer:
             family=self._what.family,
         )
 
-    def _recipe(self) -> TrainRecipe:
-        settings = {
-            name: value
-            for name, value in self._what.settings.model_dump().items()
-            if name in TrainRecipe.model_fields
-        }
-        return make_recipe(
-            **{**settings, "name": _NAME, "trigger": self._what.trigger, "family": self._what.family}
-        )
-
-    def _call(self, dataset: Dataset, recipe: TrainRecipe) -> StageCall:
-        choose = self._what.choose if self._chooses else None
-        return StageCall(
-            stage=STAGE,
-            version=VERSION,
-            shot=_SHOT,
-            params={
-                "settings": recipe.model_dump(mode="json"),
-                "choose": choose.model_dump(mode="json") if choose else None,
-                "trainer": self._backend.name,
-                "trainer_version": self._backend.version,
-                "trained_on": dict(self._backend.identity()),
-            },
-            inputs={"dataset": dataset.manifest_sha256},
-        )
+    def _call(self, dataset: Dataset) -> StageCall:
+        return training_call(self._what, self._backend, dataset.manifest_sha256, chooses=self._chooses)
 
     @property
     def _chooses(self) -> bool:
         return self._what.choose is not None and self._servers is not None and self._publish is not None
 
     # ---- the work itself
-
-    def _folder(self, call: StageCall) -> Path:
-        """Where the training itself lies."""
-        training = call.material(None)
-        # Choosing differently does not mean training again.
-        training["params"] = {**training["params"], "choose": None}
-        return self._work / "training" / digest(training)[:16]
 
     def _make(self, dataset: Dataset, recipe: TrainRecipe, folder: Path) -> Made:
         folder.mkdir(parents=True, exist_ok=True)
@@ -320,3 +305,46 @@ class Trainer:
             part.write_bytes(self._engine.store.get(sha256))
             part.replace(path)
         return path
+
+
+def recipe_of(what: PersonTraining) -> TrainRecipe:
+    """The trainer's own settings."""
+    settings = {
+        name: value for name, value in what.settings.model_dump().items() if name in TrainRecipe.model_fields
+    }
+    return make_recipe(**{**settings, "name": _NAME, "trigger": what.trigger, "family": what.family})
+
+
+def training_call(
+    what: PersonTraining, backend: TrainerBackend, manifest_sha256: str, *, chooses: bool
+) -> StageCall:
+    """What decides the LoRA, as the key of its stage.
+
+    Args:
+        what: The settings.
+        backend: Who trains, or has trained.
+        manifest_sha256: Of the dataset.
+        chooses: Whether there are servers to choose the checkpoint by.
+    """
+    choose = what.choose if chooses else None
+    return StageCall(
+        stage=STAGE,
+        version=VERSION,
+        shot=_SHOT,
+        params={
+            "settings": recipe_of(what).model_dump(mode="json"),
+            "choose": choose.model_dump(mode="json") if choose else None,
+            "trainer": backend.name,
+            "trainer_version": backend.version,
+            "trained_on": dict(backend.identity()),
+        },
+        inputs={"dataset": manifest_sha256},
+    )
+
+
+def training_folder(work: Path, call: StageCall) -> Path:
+    """Where the training itself lies."""
+    training = call.material(None)
+    # Choosing differently does not mean training again.
+    training["params"] = {**training["params"], "choose": None}
+    return work / "training" / digest(training)[:16]

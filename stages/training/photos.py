@@ -6,14 +6,24 @@ from pathlib import Path
 
 from train_lora import PhotoSet, PhotoVerdict, load_photos
 from train_lora.advice import Advice, advise
+from train_lora.screened_folder import ScreenedFolder
 from train_lora.trigger import check_trigger_rarity, pick_trigger
 
 from ..engine import Engine
 from ..events import Listener, Note, PhotoChecked, PhotosDone, PhotosProgress
 
+SCREENED = "screened"
+"""Folder in the work folder: what was found on each photo."""
 
-def check_photos(folder: Path, engine: Engine) -> PhotoSet:
+
+def check_photos(folder: Path, engine: Engine, *, known: Path | None = None) -> PhotoSet:
     """Judge every photo, and say what would make the set better.
+
+    Args:
+        folder: Where they lie.
+        engine: Is told.
+        known: Folder that keeps what was found on each photo, so that one is looked at once; None keeps
+            nothing.
 
     Raises:
         PhotosError: Too few can be used, or it is unclear who is meant.
@@ -28,7 +38,9 @@ def check_photos(folder: Path, engine: Engine) -> PhotoSet:
         engine.may_go_on()  # a large folder takes minutes
         engine.emit(PhotosProgress(done, total))
 
-    photos = load_photos(folder, on_photo=judged, on_progress=looked_at)
+    photos = load_photos(
+        folder, on_photo=judged, on_progress=looked_at, known=ScreenedFolder(known) if known else None
+    )
     engine.emit(PhotosDone(len(photos.accepted), len(photos.refused)))
     for advice in advice_of(photos):
         engine.emit(Note(advice.describe("en")))

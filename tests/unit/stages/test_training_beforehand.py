@@ -43,7 +43,8 @@ def engine(tmp_path: Path, events: list[Event]) -> Engine:
 def two_photos(monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with one photo that can be used and one that cannot."""
 
-    def load(folder: Path, *, on_photo: Any, on_progress: Any) -> Any:
+    def load(folder: Path, *, on_photo: Any, on_progress: Any, known: Any) -> Any:
+        assert known is None
         for done in (1, 2):
             on_progress(done, 2)
         on_photo(SimpleNamespace(file="a.jpg", accepted=True, reason="", advice=""), 1, 2)
