@@ -21,8 +21,13 @@ SCHEMA = "sdwebui-run-folder/1"
 
 def owner(out_dir: Path) -> dict[str, Any] | None:
     """What `claim` wrote there, or None when the folder is no run's."""
+    return read_owner(out_dir / WORK)
+
+
+def read_owner(work: Path) -> dict[str, Any] | None:
+    """What `claim_work` wrote into a work folder, or None."""
     try:
-        record = json.loads((out_dir / WORK / OWNER).read_text(encoding="utf-8"))
+        record = json.loads((work / OWNER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
@@ -80,8 +85,13 @@ def claim(out_dir: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[
     Raises:
         BadInput: it cannot be written.
     """
-    path = out_dir / WORK / OWNER
-    record = owner(out_dir) or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
+    claim_work(out_dir / WORK, photos_dir, name, publishes_in=publishes_in)
+
+
+def claim_work(work: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[Path | str] = ()) -> None:
+    """The same for a work folder that lies elsewhere, such as one that several runs share."""
+    path = work / OWNER
+    record = read_owner(work) or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
     record |= {"schema": SCHEMA, "photos": str(photos_dir.resolve()), "name": name}
     now = [str(place.resolve()) if isinstance(place, Path) else place for place in publishes_in]
     record["models_dirs"] = list(dict.fromkeys([*models_dirs(record), *now]))
@@ -91,4 +101,6 @@ def claim(out_dir: Path, photos_dir: Path, name: str, *, publishes_in: Iterable[
         temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise BadInput(f"Cannot write to {out_dir}: {error.strerror}.", hint="Name another --out.") from error
+        raise BadInput(
+            f"Cannot write to {work.parent}: {error.strerror}.", hint="Name another --out."
+        ) from error
