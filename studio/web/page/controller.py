@@ -1,0 +1,92 @@
+"""Between Gradio and the studio: an event comes in, something is done, a screen goes out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ...accounts import csrf_token
+from ...core import Studio
+from ...refusals import Language, Refused, not_found
+from .actions import ACTIONS, Asked, Outcome
+from .place import Place
+from .render import render
+from .scene import Scene, build_scene
+from .texts import words
+
+if TYPE_CHECKING:
+    from ...jobs import Jobs
+
+_log = logging.getLogger(__name__)
+BUSY_S, QUIET_S = 1.5, 8.0
+"""How often the browser looks again: while something of it is under way, and otherwise."""
+
+
+class Controller:
+    """Answers events of one language's page. Holds nothing of anybody; thread-safe."""
+
+    def __init__(self, studio: Studio, jobs: Jobs, language: Language) -> None:
+        self.studio, self.jobs, self.language = studio, jobs, language
+        self._say = words(language)
+
+    def act(self, user_id: str, token: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Do what was pressed and show what is then to be seen.
+
+        Args:
+            user_id: Who is signed in.
+            token: Of the session; the anti-forgery token of uploads is made of it.
+            event: {"do": name, "args": {}, "place": "#/…", "seq": n}, sent by the browser: nothing of it is believed.
+        """
+        place = Place.parse(event.get("place"))
+        args = event.get("args")
+        asked = Asked(
+            self.studio, self.jobs, self.language, user_id, place, args if isinstance(args, dict) else {}
+        )
+        outcome = self._do(str(event.get("do")), asked)
+        shown = self._show(user_id, token, outcome.place or place)
+        toast = shown.get("toast") or outcome.toast
+        return {**shown, "seq": event.get("seq"), "toast": toast, "goto": outcome.goto, "done": outcome.done}
+
+    def tick(self, user_id: str, token: str, seen: dict[str, Any]) -> dict[str, Any] | None:
+        """What is to be seen now, or None when the browser shows just that."""
+        shown = self._show(user_id, token, Place.parse(seen.get("place")))
+        if shown["stamp"] == seen.get("stamp"):
+            return None
+        return {**shown, "seq": seen.get("seq")}
+
+    def _do(self, name: str, asked: Asked) -> Outcome:
+        action = ACTIONS.get(name)
+        try:
+            if action is None:
+                raise not_found()
+            return action(asked)
+        except Refused as refusal:
+            return Outcome(toast=self._refusal(refusal))
+        except Exception:  # the outermost frame: the person must get a sentence, the operator the trace
+            _log.exception("the page could not do %s", name if action else "an unknown action")
+            return Outcome(toast={"kind": "bad", "text": str(self._say("trouble"))})
+
+    def _show(self, user_id: str, token: str, place: Place) -> dict[str, Any]:
+        toast = None
+        try:
+            scene = build_scene(self.studio, self.jobs, self.language, user_id, place)
+        except Refused as refusal:
+            # A link to what was deleted meanwhile: say so, and show where the person can go on.
+            toast = self._refusal(refusal)
+            scene = build_scene(self.studio, self.jobs, self.language, user_id, Place())
+        return {**self._screen(scene, token), **({"toast": toast} if toast else {})}
+
+    def _screen(self, scene: Scene, token: str) -> dict[str, Any]:
+        html = render(scene, csrf_token(self.studio, token))
+        return {
+            "html": html,
+            "place": str(scene.place),
+            "stamp": hashlib.sha256(html.encode()).hexdigest()[:16],
+            "csrf": csrf_token(self.studio, token),
+            "every_s": BUSY_S if scene.busy else QUIET_S,
+        }
+
+    def _refusal(self, refusal: Refused) -> dict[str, str]:
+        text, hint = refusal.texts[self.language], refusal.hints[self.language]
+        return {"kind": "bad", "text": f"{text} {hint}".strip()}
