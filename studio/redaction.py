@@ -28,8 +28,9 @@ _QUERY_NAMES = (
 _PICTURES = "avif|bmp|dng|gif|heic|heif|jpeg|jpg|jpe|png|raw|tif|tiff|webp"
 # A file that the studio or a recipe named, perhaps after some words: an identifier, or `01-front-cool.png`.
 _OURS = re.compile(
-    r"(?:[a-z ]+ )?(?:[0-9a-f]{8,64}|preview-[0-9a-f]{1,20}|\d{1,3}-[a-z0-9]+(?:[-_][a-z0-9]+)*|contact-sheet|grid)"
-    rf"(?:\.(?:{_PICTURES}))",
+    r"(?:[a-z ]+ )?"
+    r"(?:[0-9a-f]{8,64}|preview-[0-9a-f]{1,20}|\d{1,3}-[a-z0-9]+(?:[-_][a-z0-9]+)*|contact-sheet|grid)"
+    rf"\.(?:{_PICTURES})",
 )
 _PICTURE_END = re.compile(rf"\.(?:{_PICTURES})(?!\w)", re.IGNORECASE)
 # Blanks and brackets are no end of a name: phones write `IMG 4711 (1).jpg`.

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train-lora": ("train_lora", "train_lora", "Photos of a person in, a LoRA of that person out."),
     "serve": ("serve", "serve", "Run the studio: page, API and worker."),
     "worker": ("worker", "worker", "Do the studio's jobs: train, draw, or both."),
+    "studio": ("studio", "studio", "Look after a studio: people, jobs, workers, mails, backups."),
     "reproduce": ("reproduce", "reproduce", "Make a delivered picture again from its provenance."),
     "photos": ("photos", "photos", "See which photos would be used, and why not."),
     "presets": ("presets", "presets", "List, show and check presets."),
@@ -34,7 +35,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Portraits", ("make-profile", "train-lora", "reproduce", "delete")),
     ("Before a run", ("photos", "presets", "doctor")),
     ("Without a GPU", ("sandbox",)),
-    ("The studio", ("serve", "worker")),
+    ("The studio", ("serve", "worker", "studio")),
     ("About", ("version",)),
 )
 

@@ -74,6 +74,14 @@ class MailServer:
             except (OSError, smtplib.SMTPException):
                 smtp.close()
 
+    def connect(self) -> None:
+        """Connect and sign in now, to see whether that works.
+
+        Raises:
+            MailServerTrouble: It does not.
+        """
+        self._ready()
+
     def give(self, sender: str, recipient: str, mail: bytes, *, before_data: Callable[[], None]) -> None:
         """Hand one mail over.
 
