@@ -270,7 +270,8 @@ def test_nothing_stays_open_after_a_training(work: Workplace) -> None:
         with pytest.raises(TrainError):
             work.train("exit_at=3", network_dim=4)
         gc.collect()
-    assert open_files() == before
+    # Fewer is well: what an earlier test left open may have been closed meanwhile.
+    assert open_files() <= before
 
 
 # ---- locks
