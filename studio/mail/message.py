@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 _KOREA = timezone(timedelta(hours=9))
 """Korea's time, the same all year; other readers are told the day in UTC."""
+_SEVEN_BIT = SMTP.clone(cte_type="7bit")
+"""Not every server says that it takes more (RFC 6152)."""
 _SHORT_S = 3 * 3600.0
 """Links that live shorter are told in minutes, longer ones by their last day."""
 
@@ -57,7 +60,7 @@ def compose(studio: Studio, mail: Mail, address: str) -> EmailMessage:
     """
     try:
         content = fill(studio, mail)
-        message = EmailMessage(policy=SMTP if address.isascii() else SMTPUTF8)
+        message = EmailMessage(policy=_SEVEN_BIT)
         name, sender = parseaddr(studio.settings.mail_from)
         message["From"] = Address(name, addr_spec=sender)
         message["To"] = Address(addr_spec=address)
@@ -71,7 +74,7 @@ def compose(studio: Studio, mail: Mail, address: str) -> EmailMessage:
         message.add_alternative(layouts.get_template("mail.html").render(mail=content), subtype="html")
         # Last: what begins with Content- goes to the first part when the second is added.
         message["Content-Language"] = content.language
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, MessageError) as error:
         # The error's own text may hold the address.
         raise MailNever(f"The mail cannot be written ({type(error).__name__}).") from error
     return message

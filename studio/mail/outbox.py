@@ -108,7 +108,7 @@ def claim(studio: Studio, mail_id: str) -> Mail | None:
             .where(Mail.id == mail_id, Mail.state == "waiting", Mail.next_at <= now)
             .values(state="sending", claim=mine, claimed_at=now, data_at=None, attempts=Mail.attempts + 1)
         )
-        if not _one(changed):
+        if _count(changed) != 1:
             return None
         return db.get(Mail, mail_id, populate_existing=True)
 
@@ -159,23 +159,26 @@ def postpone_all(studio: Studio, wait_s: float) -> None:
         )
 
 
-def take_over(studio: Studio) -> tuple[int, int]:
+def take_over(studio: Studio) -> tuple[list[str], list[str]]:
     """See to claims of processes that died.
 
     Returns:
-        How many wait again, and how many became unclear.
+        Identifiers of those that wait again, and of those that became unclear.
     """
     old = (Mail.state == "sending", Mail.claimed_at < time.time() - CLAIM_S)
-    back = {"state": "waiting", "claim": None, "claimed_at": None}
-    broke = "The process that sent it ended while the mail server had it."
     with studio.db.session() as db:
-        again = db.execute(update(Mail).where(*old, Mail.data_at.is_(None)).values(**back))
-        unclear = db.execute(
-            update(Mail)
-            .where(*old, Mail.data_at.is_not(None))
-            .values(state="unclear", last_error=broke, **_FINAL)
+        # Called every second or so by every worker: a write lock is not taken for nothing.
+        if db.scalar(select(Mail.id).where(*old).limit(1)) is None:
+            return [], []
+        back = {"state": "waiting", "claim": None, "claimed_at": None}
+        again = update(Mail).where(*old, Mail.data_at.is_(None)).values(**back)
+        broke = "The process that sent it ended while the mail server had it."
+        lost = update(Mail).where(*old, Mail.data_at.is_not(None))
+        unclear = lost.values(state="unclear", last_error=broke, **_FINAL)
+        return (
+            list(db.scalars(again.returning(Mail.id))),
+            list(db.scalars(unclear.returning(Mail.id))),
         )
-    return _count(again), _count(unclear)
 
 
 def outbox_file(studio: Studio, mail_id: str) -> Path:
@@ -204,12 +207,8 @@ def _change(
         changed = db.execute(
             update(Mail).where(Mail.id == mail.id, Mail.claim == mail.claim, *where).values(**values)
         )
-        if not _one(changed):
+        if _count(changed) != 1:
             raise ClaimLost(f"mail {mail.id} was taken over")
-
-
-def _one(result: Any) -> bool:
-    return _count(result) == 1
 
 
 def _count(result: Any) -> int:

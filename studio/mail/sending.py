@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from email.utils import parseaddr
+
+from sqlalchemy.exc import OperationalError
 
 from ..core import Studio
 from ..data import Mail, User
@@ -18,6 +21,7 @@ LOG = logging.getLogger(__name__)
 
 _PAUSES_S = (60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
 """Before each further attempt; the last one again and again."""
+_DATABASE_PAUSES_S = (0.2, 2.0)
 GIVE_UP_S = 24 * 3600.0
 """A mail older than this is not tried again."""
 
@@ -32,9 +36,9 @@ def deliver_due(studio: Studio, *, limit: int = 20) -> int:
     Returns:
         How many were sent.
     """
-    back, unclear = outbox.take_over(studio)
-    if back or unclear:
-        LOG.warning("mails of a process that ended: %d are sent again, %d are unclear", back, unclear)
+    for state, mails in zip(("sent again", "unclear"), outbox.take_over(studio), strict=True):
+        if mails:
+            LOG.warning("mails of a process that ended are %s: %s", state, ", ".join(mails))
     sent = 0
     with MailServer(studio.settings, our_name=our_name(studio.public_url)) as server:
         for mail_id in outbox.due(studio, limit):
@@ -98,11 +102,7 @@ def _address(studio: Studio, mail: Mail) -> str:
         address = user.email if user is not None else None
     if not address:
         raise MailNever("There is nobody to send it to any more.")
-    local, _, host = address.rpartition("@")
-    try:
-        return f"{local}@{host if host.isascii() else host.encode('idna').decode('ascii')}"
-    except UnicodeError as error:
-        raise MailNever("The address has no host a mail can be sent to.") from error
+    return address
 
 
 def _write(studio: Studio, mail: Mail, data: bytes) -> None:
@@ -136,11 +136,22 @@ def _later(studio: Studio, mail: Mail, why: str) -> None:
 def _finish(studio: Studio, mail: Mail, state: str, error: MailError | None) -> None:
     why = "" if error is None else str(error)
     try:
-        outbox.finish(studio, mail, state, error=why)
+        _insist(lambda: outbox.finish(studio, mail, state, error=why))
     except ClaimLost:
-        LOG.warning("mail %s (%s) was %s, but another process has its row", mail.id, mail.template, state)
+        LOG.warning("mail %s (%s) is %s, but another process has its row", mail.id, mail.template, state)
         return
     if error is None:
         LOG.info("mail %s (%s) was sent", mail.id, mail.template)
     else:
         LOG.error("mail %s (%s) is %s: %s", mail.id, mail.template, state, why)
+
+
+def _insist(write: Callable[[], None]) -> None:
+    """Write down the end of a mail even if the database's connection broke while it was being sent."""
+    for pause_s in _DATABASE_PAUSES_S:
+        try:
+            return write()
+        except OperationalError as error:
+            LOG.warning("the end of a mail is written down again: %s", type(error.orig).__name__)
+            time.sleep(pause_s)
+    return write()

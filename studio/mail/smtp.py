@@ -87,7 +87,7 @@ class MailServer:
 
         Args:
             sender: Envelope sender.
-            recipient: Envelope recipient.
+            recipient: Envelope recipient; ASCII, as accounts keep addresses.
             mail: The whole message with CRLF line ends.
             before_data: Called when the server has agreed to both and before it is given anything of the
                 mail. What it raises ends the conversation.
@@ -97,11 +97,8 @@ class MailServer:
             MailUnclear: It may have it.
         """
         smtp = self._ready()
-        utf8 = [] if recipient.isascii() else ["SMTPUTF8"]
-        if utf8 and not smtp.has_extn("smtputf8"):
-            raise MailNever("The mail server takes no addresses with letters beyond ASCII.")
         try:
-            _judge(*smtp.mail(sender, utf8), recipient)
+            _judge(*smtp.mail(sender), recipient)
             _judge(*smtp.rcpt(recipient), recipient)
             before_data()
             code, text = smtp.docmd("DATA")
