@@ -33,13 +33,14 @@ def link_url(studio: Studio, token: str) -> str:
     return f"{studio.public_url}/link/{token}"
 
 
-def ask_link(studio: Studio, *, email: str, purpose: Literal["sign-in", "reset"], origin: str | None) -> None:
+def ask_link(studio: Studio, *, email: str, purpose: Purpose, origin: str | None) -> None:
     """Have a link mailed. The answer is the same whether or not there is such an account.
 
     Args:
         studio: The studio.
         email: As it was typed.
-        purpose: What the link does.
+        purpose: What the link does. "confirm" is for users who are signed in with an unproved address; strangers
+            ask for the others, which prove it as well, and forget what was set before the proof.
         origin: Where the request comes from; None when that is not known.
 
     Raises:
@@ -50,7 +51,7 @@ def ask_link(studio: Studio, *, email: str, purpose: Literal["sign-in", "reset"]
     limit(studio, "link", address, times=PER_ADDRESS_HOUR, per_s=HOUR_S)
     with studio.db.session() as db:
         user = db.scalar(select(User).where(User.email == address))
-        if user is not None and user.disabled_at is None:
+        if user is not None and user.disabled_at is None and not (purpose == "confirm" and user.confirmed_at):
             mail_link(studio, db, user, purpose)
         else:
             # As much is written for nobody: the time taken tells nothing either.
