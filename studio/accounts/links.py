@@ -39,8 +39,8 @@ def ask_link(studio: Studio, *, email: str, purpose: Purpose, origin: str | None
     Args:
         studio: The studio.
         email: As it was typed.
-        purpose: What the link does. "confirm" is for users who are signed in with an unproved address; strangers
-            ask for the others, which prove it as well, and forget what was set before the proof.
+        purpose: What the link does. "confirm" is for users who are signed in with an unproved address; a
+            stranger asks for the others, which prove it as well and forget what was set before the proof.
         origin: Where the request comes from; None when that is not known.
 
     Raises:

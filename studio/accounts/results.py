@@ -27,7 +27,7 @@ def open_results_link(studio: Studio, token: str) -> Job | None:
         None when we did not sign it, more than `link_days` after the job was finished, once its results were
         deleted, and while the account is disabled.
     """
-    if len(token) > MAX_TOKEN:
+    if len(token) > MAX_TOKEN or not token.isascii():
         return None
     try:
         job_id = _signer(studio).loads(token)
