@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,19 +93,28 @@ def delete(plan: Deletion) -> None:
         TrainError: a models folder is not reached any more; the run's folder stays.
     """
     from stages.lock import FolderLock
-    from train_lora.places import open_place
 
     with FolderLock(plan.folder / runs.WORK / "lock"):
         for text in dict.fromkeys(lora.place for lora in plan.loras):
-            with open_place(text) as place:
-                for lora in plan.loras:
-                    if lora.place == text:
-                        place.remove(lora.rel)
+            remove_copies(text, [lora for lora in plan.loras if lora.place == text])
         # The record of whose folder it is goes last, so that an interrupted deletion can be run again.
         for entry in plan.folder.iterdir():
             if entry.name != runs.WORK:
                 _remove(entry)
         shutil.rmtree(plan.folder)
+
+
+def remove_copies(models_dir: str, copies: Iterable[LoraCopy]) -> None:
+    """Delete files in one models folder.
+
+    Raises:
+        TrainError: it is not reached any more.
+    """
+    from train_lora.places import open_place
+
+    with open_place(models_dir) as place:
+        for copy in copies:
+            place.remove(copy.rel)
 
 
 def _remove(entry: Path) -> None:
@@ -124,17 +133,13 @@ def _published(folder: Path, places: list[str]) -> tuple[tuple[LoraCopy, ...], t
     """
     from train_lora.errors import TrainError
 
-    work = folder / runs.WORK
-    named = sorted((work / "lora").glob("*.safetensors"))
-    own = frozenset(_sha256(path) for path in (*named, *(work / "trained").glob("*.safetensors")))
-    kept = {path.stem: own for path in named}
-    trials, left = _trials(work)
+    kept, trials, left = files_of_model(folder / runs.WORK)
     outside = [text for text in places if not _is_inside(text, folder)]
     found: list[LoraCopy] = []
     reached: list[str] = []
     for text in outside if kept or trials else ():
         try:
-            found += _copies(text, {**kept, **trials})
+            found += find_copies(text, {**kept, **trials})
             reached.append(text)
         except TrainError as error:
             left.append(
@@ -149,6 +154,21 @@ def _published(folder: Path, places: list[str]) -> tuple[tuple[LoraCopy, ...], t
                 f"yourself."
             )
     return tuple(found), tuple(left)
+
+
+def files_of_model(
+    work: Path,
+) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]], list[str]]:
+    """What a run may have put into models folders, as its work folder knows it.
+
+    Returns:
+        Name -> SHA-256 of every file that may stand under it, for what was published and for checkpoints on
+        trial; and what cannot be told.
+    """
+    named = sorted((work / "lora").glob("*.safetensors"))
+    own = frozenset(_sha256(path) for path in (*named, *(work / "trained").glob("*.safetensors")))
+    trials, left = _trials(work)
+    return {path.stem: own for path in named}, trials, left
 
 
 def _trials(work: Path) -> tuple[dict[str, frozenset[str]], list[str]]:
@@ -166,12 +186,15 @@ def _trials(work: Path) -> tuple[dict[str, frozenset[str]], list[str]]:
     return trials, left
 
 
-def _copies(text: str, kept: Mapping[str, frozenset[str]]) -> list[LoraCopy]:
+def find_copies(text: str, kept: Mapping[str, frozenset[str]]) -> list[LoraCopy]:
     """The run's files in one models folder, and halves of them.
 
     Args:
         text: The models folder.
         kept: Name -> SHA-256 of every file of the run that may stand under it.
+
+    Raises:
+        TrainError: it cannot be looked into.
     """
     from train_lora.places import open_place
 

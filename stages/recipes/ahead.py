@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sdwebui_client import CancelToken, WebUI, WebUIPool
-from train_lora import PhotoSet, TrainerBackend
+from train_lora import PhotoSet, TrainerBackend, TrainRecipe, make_recipe
 
 from ..canonical import digest
 from ..engine import Engine
@@ -176,3 +176,22 @@ def _note(options: ProfileOptions, photos: PhotoSet) -> Path:
         "photos": sorted(photo.sha256 for photo in photos.accepted),
     }
     return options.work / AHEAD / f"{digest(parts)[:32]}.json"
+
+
+def forecast_training(preset: Preset, photos: int) -> tuple[float, float]:
+    """Seconds a training takes on a machine nobody has measured, from the least to the most.
+
+    Args:
+        preset: Its settings.
+        photos: Photos that are trained on.
+    """
+    from train_lora.cost import predict
+
+    settings = {
+        name: value for name, value in preset.train.model_dump().items() if name in TrainRecipe.model_fields
+    }
+    recipe = make_recipe(
+        **{**settings, "name": "forecast", "trigger": "ohwx person", "family": preset.family}
+    )
+    found = predict(recipe, max(1, photos))
+    return found.low * 60, found.high * 60

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..data import Album, Job, Portrait
+from ..data import Job, Portrait
 from .context import JobContext, gone
 from .finishing import PORTRAITS, STAGES, THUMBS, Finisher, thumb_of
 from .options import RAW
@@ -92,16 +92,13 @@ def _take_away_old(folder: Path, made: Sequence[_Made]) -> None:
 
 def _save(context: JobContext, made: Sequence[_Made]) -> None:
     """All rows at once: a portrait that was there keeps its address and whether it is a favourite."""
-    now, settings = time.time(), context.studio.settings
+    settings = context.studio.settings
     with context.studio.db.session() as db:
         job = db.get(Job, context.job_id)
         if job is None or job.deleted_at is not None:
             raise gone()
         _save_rows(db, job, made)
-        job.preview, job.keep_until = None, now + settings.results_days * DAY_S
-        album = db.get(Album, job.album_id)
-        if album is not None and album.photos_deleted_at is None:
-            album.keep_photos_until = now + settings.photos_days * DAY_S
+        job.preview, job.keep_until = None, time.time() + settings.results_days * DAY_S
 
 
 def _save_rows(db: Session, job: Job, made: Sequence[_Made]) -> None:

@@ -224,7 +224,7 @@ def explain_failure(error: BaseException) -> JobFailed | None:
 
     Returns:
         What the job keeps as its error; None for a cancellation, and for an error nobody expected
-        (keep its traceback, and show `unexpected()`).
+        (keep its traceback).
     """
     if isinstance(error, JobFailed):
         return error
@@ -241,18 +241,6 @@ def explain_failure(error: BaseException) -> JobFailed | None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return _known("disk-full") if full else _storage()
     return None
-
-
-def unexpected() -> JobFailed:
-    """For an error nobody expected."""
-    return JobFailed(
-        "unexpected",
-        en="Something went wrong that nobody expected.",
-        ko="예상하지 못한 문제가 생겼습니다.",
-        hint_en=_OPERATOR[0],
-        hint_ko=_OPERATOR[1],
-        status=500,
-    )
 
 
 def worth_waiting(error: BaseException) -> bool:

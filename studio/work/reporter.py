@@ -42,6 +42,7 @@ class Reporter:
         studio: The studio.
         job_id: The job's.
         stats: Told what the servers did; None tells nobody.
+        worker_id: Nothing is written once the job is another worker's; None writes always.
         after_training_s: Seconds the job will take after its training, where that is known.
         clock: For tests.
     """
@@ -52,11 +53,13 @@ class Reporter:
         job_id: str,
         *,
         stats: WorkerStats | None = None,
+        worker_id: str | None = None,
         after_training_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._studio, self._job_id, self._stats, self._clock = studio, job_id, stats, clock
         self._after_training_s = after_training_s
+        self._mine = [Job.id == job_id, *([Job.worker_id == worker_id] if worker_id is not None else [])]
         self._lock = RLock()
         self._pending: dict[str, Any] = {}
         self._generations = 0
@@ -181,7 +184,7 @@ class Reporter:
         self._written_at = self._clock()
         try:
             with self._studio.db.session() as db:
-                db.execute(update(Job).where(Job.id == self._job_id).values(**values))
+                db.execute(update(Job).where(*self._mine).values(**values))
         except DBAPIError as error:
             log.warning("job %s: its progress is written later: %s", self._job_id, type(error.orig).__name__)
             return

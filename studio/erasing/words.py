@@ -1,0 +1,47 @@
+"""A receipt in words."""
+
+from __future__ import annotations
+
+from ..data import Receipt
+from ..refusals import Language
+
+_TEXTS: dict[str, dict[Language, str]] = {
+    "photos": {"en": "Photos deleted: {n}", "ko": "삭제한 사진: {n}장"},
+    "portraits": {"en": "Portraits deleted: {n}", "ko": "삭제한 프로필 사진: {n}장"},
+    "models": {
+        "en": "Trained models removed from picture servers: {n}",
+        "ko": "그림 서버에서 삭제한 학습 모델: {n}개",
+    },
+    "jobs": {"en": "Jobs deleted: {n}", "ko": "삭제한 작업: {n}개"},
+    "files": {"en": "Files deleted: {n}", "ko": "삭제한 파일: {n}개"},
+}
+_LEFT: dict[str, dict[Language, str]] = {
+    "job-running": {
+        "en": "A job is still being stopped; the rest is deleted by itself in a few minutes.",
+        "ko": "작업을 멈추는 중입니다. 나머지는 몇 분 안에 자동으로 삭제됩니다.",
+    },
+    "in-use": {
+        "en": "The files are still in use; the rest is deleted by itself in a few minutes.",
+        "ko": "파일을 아직 사용 중입니다. 나머지는 몇 분 안에 자동으로 삭제됩니다.",
+    },
+    "models-folder": {
+        "en": "A picture server could not be reached: its copy of the model is deleted as soon as it is "
+        "there again.",
+        "ko": "그림 서버에 연결할 수 없었습니다. 다시 연결되면 그곳의 모델도 자동으로 삭제됩니다.",
+    },
+    "models-folder-given-up": {
+        "en": "A picture server was out of reach for a week: the operator has to delete its copy of the "
+        "model.",
+        "ko": "일주일 동안 그림 서버에 연결할 수 없었습니다. 그곳의 모델은 운영자가 직접 삭제해야 합니다.",
+    },
+}
+
+
+def describe(receipt: Receipt, language: Language) -> list[str]:
+    """A receipt in words: what was deleted, and what is left and why."""
+    content = receipt.content
+    lines = [text[language].format(n=content[name]) for name, text in _TEXTS.items() if content.get(name)]
+    if content.get("bytes"):
+        megabytes = max(1, round(content["bytes"] / 1e6))
+        lines.append({"en": f"Space freed: {megabytes} MB", "ko": f"비운 공간: {megabytes} MB"}[language])
+    return [*lines, *(_LEFT[code][language] for code in content.get("left", ()) if code in _LEFT)]
