@@ -10,6 +10,7 @@ from .align import crop_upright, map_points, upright_matrix
 from .detect import detect
 from .embed import EMBEDDING_SIZE, Embedding, distance, embed
 from .errors import FacesError, ModelMissing, PixelsRefused
+from .eyes import locate_eyes
 from .face import Face, Point
 from .likeness import BOUNDARY, Likeness, Person, likeness_score
 from .quality import Quality, estimate_yaw, measure_quality
@@ -39,6 +40,7 @@ __all__ = [
     "estimate_undertone",
     "estimate_yaw",
     "likeness_score",
+    "locate_eyes",
     "map_points",
     "measure_quality",
     "measure_skin",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._models import dlib_models, require
 from .align import crop_upright
@@ -21,9 +21,9 @@ Embedding: TypeAlias = tuple[float, ...]
 """128 numbers without a unit; compare by Euclidean distance only."""
 EMBEDDING_SIZE = 128
 
-_CANVAS_PX = 256
-_EYES_AT = (128.0, 112.0)
-_SPAN_PX = 72.0
+CANVAS_PX = 256
+EYES_AT = (128.0, 112.0)
+SPAN_PX = 72.0
 # Where dlib's own HOG detector draws its square, measured from the middle of the eyes in spans: the
 # 5-point aligner was trained on such squares, CenterFace's boxes are taller. Measured on a frontal face
 # with dlib-bin 20.0.1.
@@ -48,16 +48,21 @@ def embed(image: ImageLike, face: Face) -> Embedding:
     Raises:
         ModelMissing: dlib or its models are not installed.
     """
-    dlib = require("dlib", "dlib-bin")
-    canvas = crop_upright(image, face, size=(_CANVAS_PX, _CANVAS_PX), eyes_at=_EYES_AT, span_px=_SPAN_PX)
-    left = round(_EYES_AT[0] + _SQUARE_LEFT * _SPAN_PX)
-    top = round(_EYES_AT[1] + _SQUARE_TOP * _SPAN_PX)
-    side = round(_SQUARE_SIDE * _SPAN_PX)
+    canvas = crop_upright(image, face, size=(CANVAS_PX, CANVAS_PX), eyes_at=EYES_AT, span_px=SPAN_PX)
     aligner, embedder = dlib_models()
     with _forward:
-        shape = aligner(canvas, dlib.rectangle(left, top, left + side, top + side))
+        shape = aligner(canvas, face_square())
         vector = embedder.compute_face_descriptor(canvas, shape)
     return tuple(float(value) for value in vector)
+
+
+def face_square() -> Any:
+    """The square in the upright cut that dlib's 5-point predictor is given."""
+    dlib = require("dlib", "dlib-bin")
+    left = round(EYES_AT[0] + _SQUARE_LEFT * SPAN_PX)
+    top = round(EYES_AT[1] + _SQUARE_TOP * SPAN_PX)
+    side = round(_SQUARE_SIDE * SPAN_PX)
+    return dlib.rectangle(left, top, left + side, top + side)
 
 
 def distance(a: Embedding, b: Embedding) -> float:

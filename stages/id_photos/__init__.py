@@ -1,4 +1,5 @@
-"""ID photos by measurement: head size and eye line placed to a format's millimetres, 300 dpi, and print sheets.
+"""ID photos by measurement: head size and eye line placed to a format's millimetres, 300 dpi, and print
+sheets.
 
     photo = make_id_photo(portrait_bytes, "kr-passport")
     sheet = print_sheet(photo, paper="4x6in")

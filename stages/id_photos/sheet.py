@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .formats import MM_PER_INCH
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import ImageDraw
 
     from .photo import IdPhoto
 
@@ -96,15 +96,12 @@ def print_sheet(photo: IdPhoto, *, paper: str = "4x6in") -> bytes:
     sheet = Image.new("RGB", grid.sheet, "white")
     for place in grid.places:
         sheet.paste(picture, place)
-    _cut_marks(sheet, ImageDraw.Draw(sheet), grid, photo.dpi)
+    _cut_marks(ImageDraw.Draw(sheet), grid, photo.dpi)
     return photo.encode_like(sheet)
 
 
-def _cut_marks(sheet: Image.Image, draw: object, grid: Grid, dpi: int) -> None:
+def _cut_marks(draw: ImageDraw.ImageDraw, grid: Grid, dpi: int) -> None:
     """Short lines at the corners of each photo, in the gaps and margins only."""
-    from PIL import ImageDraw
-
-    assert isinstance(draw, ImageDraw.ImageDraw)
     length, off = (max(1, round(mm / MM_PER_INCH * dpi)) for mm in (_MARK_MM, _OFF_MM))
     gap = round(GAP_MM / MM_PER_INCH * dpi)
     length = min(length, gap - 2 * off)

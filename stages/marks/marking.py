@@ -47,7 +47,8 @@ def mark_picture(
         MarkError: No PNG or JPEG, damaged, or it carries a signature that the change would break.
         faces.ModelMissing: The visible mark is wanted, and faces cannot be looked for.
     """
-    from .signing import has_manifest, sign
+    from .credentials import has_manifest
+    from .signing import sign
 
     form = _format(data)
     there = read_mark(data)

@@ -8,28 +8,10 @@ from typing import Any
 
 from sdwebui_client import EncodedImage
 
+from .credentials import Signature, read_signature
 from .errors import MarkError
-from .signing import has_manifest
+from .infotext import has_infotext
 from .xmp import read_mark
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What a C2PA manifest says and is worth."""
-
-    state: str
-    """"absent", "trusted" (valid, by a known authority), "untrusted" (valid, by an unknown one), "invalid" (the
-    picture or the manifest was changed), "unreadable", "not-checked" (the extra [c2pa] is missing)."""
-    signer: str | None = None
-    """Common name of the certificate."""
-    issuer: str | None = None
-    """Organisation of the certificate."""
-    source_type: str | None = None
-    """Digital source type of the manifest's action `c2pa.created`."""
-    generator: str | None = None
-    """Program that made the manifest."""
-    problems: tuple[str, ...] = ()
-    """C2PA's codes of what does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +23,7 @@ class Inspection:
     width: int
     height: int
     generated: bool
-    """Whether anything in it says that it was generated."""
+    """Whether anything in it says that it was generated: the XMP, or a C2PA manifest that is not broken."""
     source_type: str | None
     """IPTC's DigitalSourceType in the XMP."""
     description: str
@@ -70,28 +52,35 @@ def inspect_file(path: str | Path, *, trust: Path | None = None) -> Inspection:
         OSError: It cannot be read.
     """
     path = Path(path)
-    return inspect_bytes(path.read_bytes(), str(path), trust=trust.read_text() if trust else None)
+    trusted = trust.read_text("utf-8") if trust is not None else None
+    return inspect_bytes(path.read_bytes(), str(path), trust=trusted)
 
 
 def inspect_bytes(data: bytes, name: str = "", *, trust: str | None = None) -> Inspection:
-    """`inspect_file` for bytes; `trust` is the PEM text."""
+    """`inspect_file` for bytes.
+
+    Args:
+        data: PNG, JPEG or WebP.
+        name: Shown as the file.
+        trust: PEM of the authorities to be trusted.
+    """
     try:
         picture = EncodedImage.from_bytes(data)
-        (width, height), texts = picture.size, picture.text
+        width, height = picture.size
+        texts = picture.text
     except ValueError as error:
-        raise MarkError("not-a-picture", f"{name}: {error}".lstrip(": ")) from error
-    mark = read_mark(data)
-    signature = Signature("absent" if not has_manifest(data) else "not-checked")
+        raise MarkError("not-a-picture", f"{name}: {error}" if name else str(error)) from error
+    mark, signature = read_mark(data), read_signature(data, picture.format, trust=trust)
     return Inspection(
         file=name,
         format=picture.format,
         width=width,
         height=height,
-        generated=mark.generated,
+        generated=mark.generated or signature.generated,
         source_type=mark.source_type,
         description=mark.description,
         visible_mark=mark.visible,
-        sandbox=mark.sandbox or "sandbox" in texts,
-        infotext="parameters" in texts,
+        sandbox=mark.sandbox,
+        infotext=has_infotext(picture, texts),
         c2pa=signature,
     )

@@ -1,4 +1,5 @@
-"""The small visible mark: white words on a dark, half transparent plate in a corner where there is no face."""
+"""The small visible mark: white words on a dark, half transparent plate in a corner where there is no
+face."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ LEAST_PX = 16
 """Lower the words cannot be read."""
 _ROOM = 0.35
 """How much larger than the detector's a face's box is taken, for hair and chin."""
-_PLATE, _INK = (0, 0, 0, 150), (255, 255, 255, 240)
+_PLATE, _INK = (0, 0, 0, 165), (255, 255, 255, 240)
 _FINE = 4
 """Drawn so many times larger, then made smaller: smooth edges."""
 
@@ -53,14 +54,9 @@ def draw_mark(image: Image.Image, language: Language, faces: Sequence[Box]) -> P
     Returns:
         Where it is.
     """
-    from PIL import Image as Pillow
-
     plate, place = _choose(image.size, language, faces)
-    region = image.crop(tuple(map(int, place.box))).convert("RGBA")
+    region = image.crop(place.box).convert("RGBA")
     region.alpha_composite(plate)
-    if image.mode == "RGBA":
-        # Where the picture is transparent the mark still has to be seen.
-        assert isinstance(region, Pillow.Image)
     image.paste(region.convert(image.mode), (place.left, place.top))
     return place
 

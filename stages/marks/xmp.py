@@ -73,9 +73,16 @@ def read_xmp(data: bytes) -> str | None:
 
 
 def read_mark(data: bytes) -> Mark:
-    """What a picture says of itself; an empty `Mark` when it says nothing readable."""
+    """What a picture says of itself; an empty `Mark` when it says nothing readable.
+
+    Raises:
+        MarkError: The picture's structure is damaged.
+    """
     packet = read_xmp(data)
-    return (parse(packet) or Mark()) if packet else Mark()
+    mark = (parse(packet) or Mark()) if packet else Mark()
+    # The sandbox itself writes a text chunk.
+    drawn = data.startswith(b"\x89PNG") and "sandbox" in EncodedImage.from_bytes(data).text
+    return replace(mark, sandbox=True) if drawn else mark
 
 
 def parse(packet: str) -> Mark | None:
