@@ -10,6 +10,7 @@ from ..core import Studio
 from ..data import ApiToken, User
 from ..refusals import not_found
 from .refused import bad_token_wish, too_many_tokens
+from .rows import changed, hold_user
 from .sessions import DAY_S, SEEN_EVERY_S
 from .tokens import digest, is_secret, new_secret
 
@@ -34,7 +35,7 @@ def create_token(studio: Studio, user_id: str, name: str, days: int | None) -> t
         The row, and the token itself, which nobody can look up later.
 
     Raises:
-        Refused: `bad-token` or `too-many-tokens`.
+        Refused: `bad-token` or `too-many-tokens`; `not-found` for an unknown user.
     """
     shown = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
     if not 1 <= len(shown) <= MAX_NAME or not (days is None or 1 <= days <= MAX_DAYS):
@@ -43,6 +44,8 @@ def create_token(studio: Studio, user_id: str, name: str, days: int | None) -> t
     row = ApiToken(user_id=user_id, token_hash=digest(text), name=shown)
     row.expires_at = None if days is None else now + days * DAY_S
     with studio.db.session() as db:
+        if hold_user(db, user_id) is None:
+            raise not_found()
         db.add(row)
         db.flush()
         mine = select(func.count()).where(ApiToken.user_id == user_id, _alive(now))
@@ -81,7 +84,7 @@ def revoke_token(studio: Studio, user_id: str, token_id: str) -> None:
     """
     mine = delete(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id)
     with studio.db.session() as db:
-        if db.execute(mine).rowcount != 1:  # type: ignore[attr-defined]
+        if not changed(db, mine):
             raise not_found()
 
 

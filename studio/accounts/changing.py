@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from ..core import Studio
@@ -15,6 +14,7 @@ from .limits import forgive, limit
 from .links import LINK_S
 from .passwords import check_new_password, is_right, new_hash
 from .refused import bad_language, wrong_password
+from .rows import changed, hold_user
 from .sessions import end_sessions
 
 TRIES = 10
@@ -49,26 +49,23 @@ def set_password(
         forgive(studio, "set-password", user_id)
     fresh = new_hash(new)
     with studio.db.session() as db:
-        # Only over the password that was compared: of two changes at once one finds another there.
-        mine = (User.id == user_id, User.password_hash.is_not_distinct_from(user.password_hash))
-        if not _count(db, update(User).where(*mine).values(password_hash=fresh)):
+        now = hold_user(db, user_id)
+        if now is None or now.password_hash != user.password_hash:
+            # Of two changes at once one finds another password than it compared.
             raise wrong_password()
-        if current is None and user.password_hash is not None:
+        if current is None and now.password_hash is not None:
             _by_mail(db, user_id)
+        now.password_hash = fresh
         end_sessions(db, user_id, keep=keep)
         db.execute(delete(Link).where(Link.user_id == user_id, Link.used_at.is_(None)))
 
 
 def _by_mail(db: Session, user_id: str) -> None:
     opened = (Link.user_id == user_id, Link.purpose == "reset", Link.used_at > time.time() - LINK_S)
-    if not _count(db, delete(Link).where(*opened)):
+    if not changed(db, delete(Link).where(*opened)):
         raise wrong_password()
     # Who forgot a password, or had it stolen, does not know who made these.
     db.execute(delete(ApiToken).where(ApiToken.user_id == user_id))
-
-
-def _count(db: Session, statement: Any) -> int:
-    return cast("CursorResult[Any]", db.execute(statement)).rowcount
 
 
 def set_language(studio: Studio, user_id: str, language: str) -> None:
@@ -79,7 +76,7 @@ def set_language(studio: Studio, user_id: str, language: str) -> None:
     """
     spoken = checked_language(language)
     with studio.db.session() as db:
-        if not _count(db, update(User).where(User.id == user_id).values(language=spoken)):
+        if not changed(db, update(User).where(User.id == user_id).values(language=spoken)):
             raise not_found()
 
 

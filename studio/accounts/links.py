@@ -14,6 +14,7 @@ from ..data import ApiToken, Attempt, Link, User
 from .addresses import normal_address
 from .limits import limit, limit_origin
 from .refused import dead_link
+from .rows import changed, hold_user
 from .sessions import add_session, end_sessions
 from .tokens import digest, is_secret, keyed, new_secret
 
@@ -99,28 +100,24 @@ def open_link(studio: Studio, token: str, *, purposes: Collection[str]) -> tuple
     if not is_secret(token):
         raise dead_link()
     with studio.db.session() as db:
-        user, link = _use(db, token, purposes)
+        link = db.get(Link, digest(token))
+        user = hold_user(db, link.user_id) if link is not None else None
+        if link is None or user is None or user.disabled_at is not None or not _use(db, link, purposes):
+            raise dead_link()
         if user.confirmed_at is None:
             _confirm(db, user, link)
         return user, add_session(studio, db, user.id)
 
 
-def _use(db: Session, token: str, purposes: Collection[str]) -> tuple[User, Link]:
+def _use(db: Session, link: Link, purposes: Collection[str]) -> bool:
     now = time.time()
     usable = (
-        Link.token_hash == digest(token),
+        Link.token_hash == link.token_hash,
         Link.purpose.in_(list(purposes)),
         Link.used_at.is_(None),
         Link.expires_at > now,
     )
-    used = db.execute(update(Link).where(*usable).values(used_at=now))
-    if used.rowcount != 1:  # type: ignore[attr-defined]
-        raise dead_link()
-    link = db.get_one(Link, digest(token))
-    user = db.get_one(User, link.user_id, with_for_update=True)
-    if user.disabled_at is not None:
-        raise dead_link()
-    return user, link
+    return changed(db, update(Link).where(*usable).values(used_at=now)) == 1
 
 
 def _confirm(db: Session, user: User, link: Link) -> None:

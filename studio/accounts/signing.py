@@ -7,7 +7,6 @@ from typing import Literal
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from ..core import Studio
 from ..data import User
@@ -18,6 +17,7 @@ from .limits import forgive, forgive_origin, limit, limit_origin
 from .links import HOUR_S, PER_ADDRESS_HOUR, PER_ORIGIN_HOUR, mail_link
 from .passwords import check_new_password, is_outdated, is_right, new_hash
 from .refused import address_taken, sign_up_closed, wrong_sign_in
+from .rows import hold_user
 from .sessions import add_session
 
 WINDOW_S = 15 * 60.0
@@ -153,8 +153,11 @@ def sign_in(studio: Studio, *, email: str, password: str, origin: str | None) ->
     verified = user.password_hash
     assert verified is not None
     with studio.db.session() as db:
+        now = hold_user(db, user.id)
+        if now is None or now.password_hash != verified:
+            # Changed while it was compared.
+            raise wrong_sign_in()
         token = add_session(studio, db, user.id)
-        _still(db, user.id, verified)
     forgive(studio, "sign-in", address)
     forgive_origin(studio, "sign-in", origin)
     if is_outdated(verified):
@@ -167,14 +170,3 @@ def sign_in(studio: Studio, *, email: str, password: str, origin: str | None) ->
 def _may_sign_in(studio: Studio, user: User) -> bool:
     proved = user.confirmed_at is not None or not studio.settings.must_confirm
     return proved and user.disabled_at is None
-
-
-def _still(db: Session, user_id: str, verified: str) -> None:
-    """Undo the new session if the password was changed while it was compared.
-
-    Looked at after the session was written: SQLite lets no other writer in from there on, and PostgreSQL
-    locks the row.
-    """
-    now = db.get(User, user_id, with_for_update=True, populate_existing=True)
-    if now is None or now.password_hash != verified:
-        raise wrong_sign_in()
