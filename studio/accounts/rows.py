@@ -16,8 +16,8 @@ def hold_user(db: Session, user_id: str) -> User | None:
     Whoever writes several rows of one user takes this one first: two that take them in another order wait for
     each other for ever.
     """
-    # A write that changes nothing: SQLite has no SELECT FOR UPDATE, and on PostgreSQL that one would also wait
-    # for the foreign keys of others, who may be waiting for this row.
+    # A write that changes nothing: SQLite has no SELECT FOR UPDATE, and on PostgreSQL that one would also
+    # wait for the foreign keys of others, who may be waiting for this row.
     held = update(User).where(User.id == user_id).values(language=User.language)
     if not changed(db, held.execution_options(synchronize_session=False)):
         return None
