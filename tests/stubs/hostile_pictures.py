@@ -92,4 +92,4 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str, int]] = {
     "half a jpeg": (lambda: encoded(picture(), "JPEG")[:-900], "damaged", 422),
     "half a heic": (lambda: b"\0\0\0\x18ftypheic" + _noise(), "damaged", 422),
 }
-"""Name -> how it is made, the code it is refused with, the HTTP status, where the limits are 1 MB and 4 MP."""
+"""Name -> how it is made, its refusal's code and HTTP status; where the limits are 1 MB and 4 megapixels."""
