@@ -113,8 +113,8 @@ _ALL = (
         (35, 45),
         (32, 36),
         top=_TOP,
-        source="Ministry of Foreign Affairs of Korea, passport photo rules (passport.go.kr; read in reports of"
-        " the January 2018 revision and in copies of the rules, not on the site itself): 3.5 x 4.5 cm, "
+        source="Ministry of Foreign Affairs of Korea, passport photo rules (passport.go.kr; read in reports"
+        " of the January 2018 revision and in copies of the rules, not on the site itself): 3.5 x 4.5 cm, "
         "3.2 to 3.6 cm from the crown to the chin, even white backdrop, no edited photos. They follow "
         "ICAO Doc 9303, which measures to the crown as if there were no hair. The room above the head "
         "is ours.",
@@ -151,8 +151,8 @@ _ALL = (
         top=(2.0, 7.0),
         backdrop="light",
         official=False,
-        source="Customary for CVs and applications; no authority's figures for the head were found, these are "
-        "ours.",
+        source="Customary for CVs and applications; no authority's figures for the head were found, these "
+        "are ours.",
     ),
     _format(
         "us-2x2",

@@ -65,6 +65,9 @@ def read_signature(data: bytes, picture_format: str, *, trust: str | None = None
         data: The file.
         picture_format: "PNG", "JPEG" or "WEBP".
         trust: PEM of the authorities to be trusted; None trusts nobody.
+
+    Raises:
+        MarkError: `trust` holds no certificates.
     """
     try:
         c2pa = require_c2pa()
@@ -72,6 +75,8 @@ def read_signature(data: bytes, picture_format: str, *, trust: str | None = None
         return Signature("not-checked") if has_manifest(data) else Signature()
     settings: dict[str, Any] = {"verify": SETTINGS["verify"]}
     if trust is not None:
+        if "-----BEGIN CERTIFICATE-----" not in trust:
+            raise MarkError("certificate", "the file of trusted authorities holds no certificate (PEM)")
         settings["trust"] = {"user_anchors": trust}
     mime = {**MIME, "WEBP": "image/webp"}[picture_format]
     try:

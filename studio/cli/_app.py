@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "worker": ("worker", "worker", "Do the studio's jobs: train, draw, or both."),
     "studio": ("studio", "studio", "Look after a studio: people, jobs, workers, mails, backups."),
     "reproduce": ("reproduce", "reproduce", "Make a delivered picture again from its provenance."),
+    "inspect": ("inspect", "inspect", "Say how a picture came about: marks, signature."),
     "photos": ("photos", "photos", "See which photos would be used, and why not."),
     "presets": ("presets", "presets", "List, show and check presets."),
     "doctor": ("doctor", "doctor", "Look whether everything the recipe needs is there."),
@@ -32,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Portraits", ("make-profile", "train-lora", "reproduce", "delete")),
+    ("Portraits", ("make-profile", "train-lora", "reproduce", "inspect", "delete")),
     ("Before a run", ("photos", "presets", "doctor")),
     ("Without a GPU", ("sandbox",)),
     ("The studio", ("serve", "worker", "studio")),
