@@ -6,7 +6,10 @@ Run as `python -m tests.stubs.jobs DATA NAME ROLE` it is a worker process that e
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -30,6 +33,11 @@ from studio.work.stats import WorkerStats
 QUICK = {"heartbeat_s": 0.2, "dead_after_s": 3.0, "quota_jobs": 50, "quota_portraits_month": 10_000}
 
 
+ROOT = Path(__file__).parents[2]
+PIECES = 5
+"""Of each step."""
+
+
 class Trouble(Exception):
     """A server that may come back."""
 
@@ -39,7 +47,7 @@ class Broken(Exception):
 
 
 class FakeWork:
-    """Steps of `seconds` each, noted in a file: begun, each tick of 20 ms, ended."""
+    """Steps of `seconds` each, in pieces that are kept; what happens is noted in a file."""
 
     def __init__(self, log: Path, *, seconds: float = 0.0, train: bool = True) -> None:
         self.log, self.seconds, self.train = log, seconds, train
@@ -76,11 +84,18 @@ class FakeWork:
         return isinstance(error, Trouble)
 
     def _busy(self, task: Task) -> None:
-        until = time.monotonic() + self.seconds
-        while time.monotonic() < until:
-            if task.cancel.cancelled:
-                raise Broken("cancelled")
-            time.sleep(0.02)
+        """Make the step's pieces, those that are not there yet; each is noted once it is whole."""
+        for piece in range(PIECES):
+            made = self.log.parent / f"made-{task.job_id}-{task.step.name}-{piece}"
+            if made.exists():
+                continue
+            until = time.monotonic() + self.seconds / PIECES
+            while time.monotonic() < until:
+                time.sleep(0.02)
+                if task.cancel.cancelled:
+                    raise Broken("cancelled")
+            self.note("piece", task)
+            made.touch()
 
     def noted(self, what: str | None = None) -> list[tuple[str, ...]]:
         """(what, job, step, worker) of everything noted so far."""
@@ -178,7 +193,7 @@ def worker(
     def run() -> None:
         try:
             run_worker(studio, asked or options(), stop=stop, on_ready=ready.set, work=work, **more)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  it is raised again by whoever started the worker
             raised.append(error)
         finally:
             ready.set()
@@ -195,16 +210,53 @@ def worker(
             raise raised[0]
 
 
+class WorkerProcess:
+    """A worker in a process of its own, to be killed."""
+
+    def __init__(self, studio: Studio, name: str, *, role: str = "all", **env: str) -> None:
+        self.name = name
+        self._args = [sys.executable, "-m", "tests.stubs.jobs", str(studio.layout.root), name, role]
+        self._env = {**os.environ, **env}
+        self.output = studio.layout.root / f"{name}.out"
+        self.process = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with self.output.open("ab") as stream:
+            return subprocess.Popen(self._args, env=self._env, cwd=ROOT, stdout=stream, stderr=stream)
+
+    def kill(self) -> None:
+        """As the kernel does when memory runs out."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def again(self) -> None:
+        """Start it again under its name."""
+        self.process = self._spawn()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> None:
+        """End it, whatever it is doing."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.kill()
+
+
 def main() -> None:
     """A worker process: DATA NAME ROLE, the rest in the environment."""
     root, name, role = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     seconds = float(os.environ.get("FAKE_SECONDS", "0.2"))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(threadName)s %(name)s %(message)s")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     studio = Studio.open(quick_settings(root, dead_after_s=float(os.environ.get("FAKE_DEAD_S", "3"))))
     work = FakeWork(root / "work.log", seconds=seconds)
     try:
         run_worker(
             studio, options(name, role, gpu=os.environ.get("FAKE_GPU"), urls=(f"http://{name}",)),
-            stop=threading.Event(), on_ready=lambda: print("ready", flush=True), work=work,
+            stop=stop, on_ready=lambda: sys.stdout.write("ready\n") and sys.stdout.flush(), work=work,
             version=os.environ.get("FAKE_VERSION", "1"),
         )  # fmt: skip
     finally:
