@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, column, inspect, select, table, text
 
 from ..errors import BadInput
+from .models import Base
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -45,7 +46,7 @@ def upgrade(database: Database) -> None:
         database: SQLite or PostgreSQL.
 
     Raises:
-        BadInput: The database was made by a newer version of the studio.
+        BadInput: The database was made by a newer version of the studio, or is another program's.
     """
     with database.engine.connect() as connection:
         if current(connection) == HEAD:
@@ -95,6 +96,12 @@ def _migrate(connection: Connection, found: str | None) -> None:
         raise BadInput(
             f"The database is at migration {found}, which this version of the studio does not know.",
             hint="A newer version used it. Install that one again, or go back to a backup of the database.",
+        )
+    ours = set(Base.metadata.tables)
+    if found is None and (taken := ours.intersection(inspect(connection).get_table_names())):
+        raise BadInput(
+            f"The database holds tables that are not the studio's: {', '.join(sorted(taken))}.",
+            hint="Give the studio a database of its own.",
         )
     command.upgrade(alembic, "head")
 

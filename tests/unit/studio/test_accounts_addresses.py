@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.accounts import normal_address
@@ -77,6 +77,7 @@ _PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(_PIECES, max_size=20).map("".join), st.emails()))
 def test_whatever_is_typed_comes_out_harmless_or_not_at_all(typed: str) -> None:
     try:
@@ -92,6 +93,7 @@ def test_whatever_is_typed_comes_out_harmless_or_not_at_all(typed: str) -> None:
     assert normal_address(f" {kept.upper()} ") == kept
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[a-z0-9]([a-z0-9.+_-]?[a-z0-9]){0,20}@([a-z]{1,10}\.){1,3}[a-z]{2,8}", fullmatch=True))
 def test_usual_addresses_stay_as_they_are(address: str) -> None:
     assert normal_address(address) == address

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
@@ -197,6 +197,7 @@ def test_nobody_has_tokens_without_end(studio: Studio, kim: User, lee: User) -> 
     create_token(studio, kim.id, "in its place", None)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("latin-1")), st.none(), st.integers()))
 def test_only_our_form_of_secret_reaches_the_database(text: object) -> None:
     assert is_secret(text) == (
@@ -211,6 +212,7 @@ def test_a_new_secret_has_our_form() -> None:
     assert is_secret(new_secret())
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=6), max_size=3), st.lists(st.text(max_size=6), max_size=3))
 def test_a_keyed_hash_tells_all_parts_apart(left: list[str], right: list[str]) -> None:
     assert same(keyed("k", *left), keyed("k", *right)) == (left == right)
