@@ -167,6 +167,7 @@ def make_server(app: object, *, trusted_proxies: str) -> uvicorn.Server:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
+        access_log=False,  # the application writes its own line, with the request id
         server_header=False,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=trusted_proxies or None,

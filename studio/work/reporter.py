@@ -112,9 +112,13 @@ class Reporter:
     # ---- what each event means
 
     def _photos(self, event: Any) -> None:
-        self._reached(event.done / max(1, event.total))
+        # Later stages look at the photos again, and find the verdicts in the store: that is no progress of theirs.
+        if self._stage == "photos":
+            self._reached(event.done / max(1, event.total))
 
     def _training(self, event: Any) -> None:
+        if self._stage != "training":
+            return  # while drawing it only fetches what was trained before
         self._reached(event.fraction)
         if event.eta_s is not None:
             self._set(time_left_s=event.eta_s + (self._after_training_s or 0.0))
