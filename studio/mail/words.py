@@ -162,14 +162,14 @@ MARKS: Mapping[str, Mapping[str, str]] = {
 FRAME: Mapping[str, Mapping[str, str]] = {
     "ko": {
         "studio": "인물사진 스튜디오",
-        "copy": "버튼이 열리지 않으면 이 주소를 복사해 브라우저에 붙여 넣으세요.",
+        "paste": "버튼이 열리지 않으면 이 주소를 복사해 브라우저에 붙여 넣으세요.",
         "footer": "자동으로 보낸 메일이라 답장은 읽지 않습니다.",
         "minutes": "{minutes}분 동안",
         "until": "{date}까지",
     },
     "en": {
         "studio": "Portrait studio",
-        "copy": "If the button does not open, copy this address into your browser.",
+        "paste": "If the button does not open, copy this address into your browser.",
         "footer": "This mail was sent automatically; replies are not read.",
         "minutes": "for {minutes} minutes",
         "until": "until {date}",

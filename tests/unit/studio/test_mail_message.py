@@ -94,6 +94,9 @@ def test_text_and_page_say_the_same_in_the_rows_language(
     assert not re.search(r"[{}]|None", text)
     for line in filter(None, text.splitlines()[:-3]):
         assert line.rstrip(":") in page.replace("&#39;", "'"), line
+    assert (FRAME[language]["paste"] in page) == bool(WORDS[language][template].button)
+    assert FRAME[language]["footer"] in page
+    assert "built-in" not in page
     link = PARAMS[template].get("link")
     assert link is None or (link in text and f'href="{link}"' in page)
     assert mail["Content-Language"] == language
