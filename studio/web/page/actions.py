@@ -10,6 +10,7 @@ from ...access import job_of, portrait_of
 from ...core import Studio
 from ...data import Album, Portrait
 from ...refusals import Language, not_found
+from ...views import albums_of_user
 from ...wishes import Wishes
 from .forms import read_wishes, retouch_wishes
 from .place import Place
@@ -61,22 +62,18 @@ class Outcome:
     done: dict[str, Any] = field(default_factory=dict)
 
 
-def _open(asked: Asked) -> Outcome:
+def _open(_asked: Asked) -> Outcome:
     return Outcome()
 
 
-def _judge(asked: Asked) -> Outcome:
-    from ...albums import judge_photos
+def _first_album(asked: Asked) -> Outcome:
+    """Photos were dropped by somebody who has no album: they need one, and no questions."""
+    from ...albums import create_album
 
-    judge_photos(asked.studio, asked.user_id, asked.text("album"))
-    return Outcome()
-
-
-def _remove_photo(asked: Asked) -> Outcome:
-    from ...albums import remove_photo
-
-    remove_photo(asked.studio, asked.user_id, asked.text("photo"))
-    return Outcome()
+    found = albums_of_user(asked.studio, asked.user_id)
+    return Outcome(
+        place=Place("photos", (found[0] if found else create_album(asked.studio, asked.user_id)).id)
+    )
 
 
 def _consent(asked: Asked) -> Outcome:
@@ -89,14 +86,7 @@ def _consent(asked: Asked) -> Outcome:
 def _new_album(asked: Asked) -> Outcome:
     from ...albums import create_album
 
-    form = asked.form()
-    subject = form.get("subject")
-    album = create_album(
-        asked.studio,
-        asked.user_id,
-        title=str(form.get("title") or "")[:80].strip(),
-        subject=subject if subject in ("person", "woman", "man") else "person",
-    )
+    album = create_album(asked.studio, asked.user_id, title=str(asked.form().get("title") or ""))
     return Outcome(place=Place("photos", album.id))
 
 
@@ -157,7 +147,7 @@ def _erase(asked: Asked) -> Outcome:
     eraser = erasers.get(asked.text("what"))
     if eraser is None:
         raise not_found()
-    eraser(asked.studio, asked.user_id, asked.text("id"))
+    eraser(asked.studio, asked.user_id, asked.text("id"), jobs=asked.jobs)
     return Outcome(place=Place("data"), toast=asked.good("deleted"))
 
 
@@ -170,17 +160,21 @@ def _language(asked: Asked) -> Outcome:
 
 
 def _remember(asked: Asked, album_id: str, wishes: Wishes) -> None:
+    from ...albums import SUBJECTS
+
     with asked.studio.db.session() as db:
         album = db.get(Album, album_id)
         if album is None or album.user_id != asked.user_id:
             raise not_found()
         album.wishes = wishes.model_dump(mode="json")
+        subject = asked.form().get("subject")
+        if subject in SUBJECTS:
+            album.subject = subject
 
 
 ACTIONS: Mapping[str, Callable[[Asked], Outcome]] = {
     "open": _open,
-    "judge": _judge,
-    "remove-photo": _remove_photo,
+    "first-album": _first_album,
     "consent": _consent,
     "new-album": _new_album,
     "wishes": _wishes,

@@ -28,8 +28,8 @@ def mount_page(app: FastAPI, studio: Studio, jobs: Jobs, language: Language) -> 
     """Serve the page in one language at `/ko` or `/en`.
 
     Args:
-        app: The application; keeps strangers away from the page (they are sent to sign in) and Gradio's own upload and
-            file routes closed.
+        app: The application; keeps strangers away from the page (they are sent to sign in) and Gradio's own
+            upload and file routes closed.
         studio: The opened studio.
         jobs: The client side of the jobs.
         language: Of everything the page says.
@@ -58,7 +58,8 @@ def mount_page(app: FastAPI, studio: Studio, jobs: Jobs, language: Language) -> 
 def build_blocks(controller: Controller) -> gr.Blocks:
     """The Gradio side: everything pressed arrives as the one event `act`, the timer looks again."""
     say = words(controller.language)
-    with gr.Blocks(title=say("title"), analytics_enabled=False) as blocks:
+    blocks = gr.Blocks(title=str(say("title")), analytics_enabled=False)
+    with blocks:
         page = gr.HTML(
             value=None,
             html_template='<div class="studio" lang="' + controller.language + '"></div>',
@@ -75,8 +76,8 @@ def build_blocks(controller: Controller) -> gr.Blocks:
         def tick(seen: Any, request: gr.Request) -> tuple[Any, Any]:
             return _answer(controller.tick(_user(request), _token(request), seen or {}))
 
-        # Not queued: a tick is one small request and one small answer, however many people wait. Each tick says in
-        # `seen` which screen the browser shows, so the server keeps nothing about it.
+        # Not queued: a tick is one small request and one small answer, however many people wait. Each tick
+        # says in `seen` which screen the browser shows, so the server keeps nothing about it.
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         look = "() => [window.studioSeen ? window.studioSeen() : {place: location.hash}]"
         page.act(act, outputs=[page, timer], trigger_mode="multiple", **quiet)

@@ -11,7 +11,7 @@ from ...core import Studio
 from ...refusals import Language, Refused, not_found
 from .actions import ACTIONS, Asked, Outcome
 from .place import Place
-from .render import render
+from .render import render, render_trouble
 from .scene import Scene, build_scene
 from .texts import words
 
@@ -36,7 +36,7 @@ class Controller:
         Args:
             user_id: Who is signed in.
             token: Of the session; the anti-forgery token of uploads is made of it.
-            event: {"do": name, "args": {}, "place": "#/…", "seq": n}, sent by the browser: nothing of it is believed.
+            event: {"do": name, "args": {}, "place": "#/…", "seq": n}; nothing of it is believed.
         """
         place = Place.parse(event.get("place"))
         args = event.get("args")
@@ -63,26 +63,32 @@ class Controller:
             return action(asked)
         except Refused as refusal:
             return Outcome(toast=self._refusal(refusal))
-        except Exception:  # the outermost frame: the person must get a sentence, the operator the trace
+        except Exception:  # noqa: BLE001  people get a sentence, the log the trace
             _log.exception("the page could not do %s", name if action else "an unknown action")
             return Outcome(toast={"kind": "bad", "text": str(self._say("trouble"))})
 
     def _show(self, user_id: str, token: str, place: Place) -> dict[str, Any]:
-        toast = None
         try:
-            scene = build_scene(self.studio, self.jobs, self.language, user_id, place)
+            return self._screen(build_scene(self.studio, self.jobs, self.language, user_id, place), token)
         except Refused as refusal:
             # A link to what was deleted meanwhile: say so, and show where the person can go on.
             toast = self._refusal(refusal)
-            scene = build_scene(self.studio, self.jobs, self.language, user_id, Place())
-        return {**self._screen(scene, token), **({"toast": toast} if toast else {})}
+        except Exception:  # noqa: BLE001  people get a sentence, the log the trace
+            _log.exception("the page could not show %s", place.step)
+            return self._blank(place)
+        start = build_scene(self.studio, self.jobs, self.language, user_id, Place("photos"))
+        return {**self._screen(start, token), "toast": toast}
+
+    def _blank(self, place: Place) -> dict[str, Any]:
+        html = render_trouble(self.language, str(place))
+        return {"html": html, "place": str(place), "stamp": _stamp(html), "every_s": QUIET_S}
 
     def _screen(self, scene: Scene, token: str) -> dict[str, Any]:
         html = render(scene, csrf_token(self.studio, token))
         return {
             "html": html,
             "place": str(scene.place),
-            "stamp": hashlib.sha256(html.encode()).hexdigest()[:16],
+            "stamp": _stamp(html),
             "csrf": csrf_token(self.studio, token),
             "every_s": BUSY_S if scene.busy else QUIET_S,
         }
@@ -90,3 +96,8 @@ class Controller:
     def _refusal(self, refusal: Refused) -> dict[str, str]:
         text, hint = refusal.texts[self.language], refusal.hints[self.language]
         return {"kind": "bad", "text": f"{text} {hint}".strip()}
+
+
+def _stamp(html: str) -> str:
+    """Tells screens apart; the browser names the one it shows."""
+    return hashlib.sha256(html.encode()).hexdigest()[:16]

@@ -17,8 +17,8 @@ class Place:
 
     Attributes:
         step: Which screen; None = the page chooses what matters now.
-        id: Of the album ("photos", "wishes", "gallery"), the job ("job") or the portrait ("portrait"); whose it is
-            is checked where it is used.
+        id: Of the album ("photos", "wishes", "gallery"), the job ("job") or the portrait ("portrait");
+            whose it is is checked where it is used.
     """
 
     step: Step | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...refusals import Language
 from ...views import STAGE_TITLES, Words
 from .texts import words
 
@@ -32,7 +34,18 @@ def render(scene: Scene, csrf: str) -> str:
         say=words(scene.language),
         stage_titles={name: titles[scene.language] for name, titles in STAGE_TITLES.items()},
         of=lambda text: _in(text, scene.language),
-        sandbox=not scene.studio.settings.url.strip(),
+        sandbox=scene.studio.settings.url.strip().lower() in ("", "sandbox"),
+    )
+
+
+def render_trouble(language: Language, place: str) -> str:
+    """What is shown when a screen cannot be drawn; needs nothing that could fail again."""
+    say = words(language)
+    return str(
+        Markup(
+            '<div id="screen" class="screen" data-key="trouble {}" tabindex="-1" data-trouble="{}" '
+            'data-offline="{}"><p class="notice">{}</p><p><a class="button" href="#/photos">{}</a></p></div>'
+        ).format(place, say("trouble"), say("offline"), say("trouble"), say("step-photos"))
     )
 
 
@@ -40,7 +53,7 @@ def _in(text: Any, language: str) -> str:
     """A text in the page's language, of whichever shape the services keep two languages in."""
     if isinstance(text, Words):
         return text.ko if language == "ko" else text.en
-    if isinstance(text, dict):
+    if isinstance(text, Mapping):
         return str(text.get(language, ""))
     return str(getattr(text, language))
 

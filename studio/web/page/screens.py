@@ -45,7 +45,12 @@ def _wishes(scene: Scene) -> dict[str, Any]:
     from ...estimate import estimate
 
     if scene.album is None:
-        return {"wishes": Wishes(), "ready": _ready(scene), "estimate": None, **_choices(scene)}
+        return {
+            "wishes": Wishes.model_validate({}),
+            "ready": _ready(scene),
+            "estimate": None,
+            **_choices(scene),
+        }
     wishes = Wishes.model_validate(scene.album.wishes or {})
     ready = _ready(scene)
     price = estimate(scene.studio, scene.user.id, scene.album.id, wishes) if ready is None else None

@@ -54,10 +54,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "album-new": ("새 앨범", "New album"),
     "album-name": ("앨범 이름", "Name of the album"),
     "album-name-hint": ("예: 나, 지민", "For example: me, Jimin"),
-    "subject": ("프롬프트에 쓸 호칭", "Word for the person in prompts"),
-    "subject-person": ("사람", "Person"),
-    "subject-woman": ("여성", "Woman"),
-    "subject-man": ("남성", "Man"),
+    "subject": ("사진 속 인물", "The person in the photos"),
+    "subject-person": ("정하지 않음", "Just a person"),
+    "subject-woman": ("여성", "A woman"),
+    "subject-man": ("남성", "A man"),
     "album-create": ("앨범 만들기", "Make the album"),
 
     # Photos
@@ -190,10 +190,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "id-title": ("증명사진으로 받기", "As an ID photo"),
     "id-lead": ("규격에 맞춰 머리 크기와 눈높이를 재어 자릅니다. 300 dpi입니다.",
                 "Head size and eye line are measured and placed to the format, at 300 dpi."),
-    "id-warning": ("관공서에 따라 AI로 만든 사진을 받지 않을 수 있습니다. 제출 전에 확인해 주세요.",
-                   "Some offices do not accept generated pictures. Please check before you hand one in."),
     "id-format": ("규격", "Format"),
-    "id-size": ("{width} × {height} mm", "{width} × {height} mm"),
     "id-one": ("한 장 받기", "Download one"),
     "id-sheet": ("4×6 인치 인화용 받기", "4×6 in print sheet"),
     "id-show": ("미리 보기", "Preview"),
@@ -254,6 +251,6 @@ def words(language: Language) -> Say:
     which = 0 if language == "ko" else 1
 
     def say(key: str, **values: object) -> Markup:
-        return Markup(TEXTS[key][which]).format(**values)  # noqa: S704  our own texts; format escapes the values
+        return Markup(TEXTS[key][which]).format(**values)
 
     return say

@@ -2,7 +2,9 @@
 const root = element.querySelector('.studio');
 const language = root.getAttribute('lang');
 document.documentElement.lang = language;
-const state = { place: location.hash, stamp: null, csrf: '', seq: 0, shown: 0, judging: new Set(), moved: true };
+// Screens are drawn in here; messages and questions lie beside it and are not touched by a new screen.
+const frame = root.appendChild(document.createElement('div'));
+const state = { place: location.hash, stamp: null, csrf: '', seq: 0, shown: 0, judging: new Set(), moved: true, early: [] };
 
 window.studioSeen = () => ({ place: state.place, stamp: state.stamp, seq: state.seq });
 
@@ -46,21 +48,23 @@ function show(value) {
   const parsed = document.createElement('div');
   parsed.innerHTML = value.html;
   localise(parsed);
-  const screen = root.querySelector('main');
-  const changed = !screen || screen.dataset.key !== parsed.querySelector('main').dataset.key;
-  morph(root, parsed);
+  const screen = root.querySelector('.screen');
+  const changed = !screen || screen.dataset.key !== parsed.querySelector('.screen').dataset.key;
+  morph(frame, parsed);
   if (location.hash !== value.place) {
     const method = from === value.place || !location.hash || location.hash === '#/' ? 'replaceState' : 'pushState';
     history[method](null, '', location.pathname + location.search + value.place);
   }
   if (changed) arrived();
+  const box = root.querySelector('.drop');
+  if (state.early.length && box && box.dataset.album) take(box, state.early.splice(0));
   judge();
 }
 
 function arrived() {
   window.scrollTo(0, 0);
   root.querySelectorAll('details.menu[open]').forEach((node) => { node.open = false; });
-  if (state.moved && state.shown) root.querySelector('main').focus({ preventScroll: true });
+  if (state.moved && state.shown) root.querySelector('.screen').focus({ preventScroll: true });
   state.moved = false;
   state.shown += 1;
 }
@@ -103,6 +107,7 @@ function patch(have, want) {
   if ('keep' in want.dataset) return;
   const mine = have.nodeName === 'DETAILS' ? ['open'] : have.matches('input,option') ? ['checked', 'value', 'selected'] : ['aria-busy', 'data-seq'];
   if (have.matches('.compare')) mine.push('style');
+  if (have.matches('.id-warning')) mine.push('class');
   if (have.matches('[data-before]')) mine.push('aria-checked');
   for (const { name } of Array.from(have.attributes)) if (!want.hasAttribute(name) && !mine.includes(name)) have.removeAttribute(name);
   for (const { name, value } of Array.from(want.attributes)) if (have.getAttribute(name) !== value && !mine.includes(name)) have.setAttribute(name, value);
@@ -117,7 +122,7 @@ function toast({ kind, text }) {
     box = document.createElement('div');
     box.className = 'toasts';
     box.setAttribute('role', 'status');
-    root.parentElement.append(box);
+    root.append(box);
   }
   const note = document.createElement('p');
   note.className = `toast ${kind}`;
@@ -140,7 +145,7 @@ function sure({ confirm: question, yes, no }) {
     act.addEventListener('click', () => dialog.close('yes'));
     dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
     dialog.addEventListener('close', () => { dialog.remove(); resolve(dialog.returnValue === 'yes'); });
-    root.parentElement.append(dialog);
+    root.append(dialog);
     dialog.showModal();
     stay.focus();
   });
@@ -178,7 +183,9 @@ element.addEventListener('click', (event) => {
     return;
   }
   const skip = event.target.closest('a.skip');
-  if (skip) { event.preventDefault(); root.querySelector('main').focus(); return; }
+  if (skip) { event.preventDefault(); root.querySelector('.screen').focus(); return; }
+  const api = event.target.closest('[data-api]');
+  if (api) { const [method, path] = api.dataset.api.split(' '); call(method, path, api).then(() => ask('open')); return; }
   const node = event.target.closest('[data-do]');
   if (node && !node.matches('form,input')) { event.preventDefault(); press(node); return; }
   const step = event.target.closest('[data-step]');
@@ -204,7 +211,11 @@ element.addEventListener('change', (event) => {
   const node = event.target;
   if (node.id === 'files') { take(node.closest('.drop'), Array.from(node.files)); node.value = ''; return; }
   if (node.matches('input[data-do]')) { if (node.checked) ask(node.dataset.do, argsOf(node), node.parentElement); return; }
-  if (node.matches('.id-kind')) { root.querySelector('.id-preview').replaceChildren(); return; }
+  if (node.matches('.id-kind')) {
+    root.querySelector('.id-preview').replaceChildren();
+    root.querySelector('.id-warning').classList.toggle('off', !('official' in node.selectedOptions[0].dataset));
+    return;
+  }
   const form = node.closest('form[data-change]');
   if (form) {
     clearTimeout(waiting);
@@ -243,14 +254,14 @@ function compareWith(button) {
 function idPhoto(button) {
   const card = button.closest('.id-photo');
   const kind = encodeURIComponent(card.querySelector('.id-kind').value);
-  const frame = card.querySelector('.id-preview');
+  const shown = card.querySelector('.id-preview');
   if (button.dataset.idLayout) { save(`${card.dataset.base}?kind=${kind}&layout=${button.dataset.idLayout}&download=1`, button); return; }
   picture(`${card.dataset.base}?kind=${kind}&layout=single`, button).then((found) => {
     if (!found) return;
     const image = document.createElement('img');
-    image.alt = frame.dataset.alt;
+    image.alt = shown.dataset.alt;
     image.src = URL.createObjectURL(found.blob);
-    frame.replaceChildren(image);
+    shown.replaceChildren(image);
   });
 }
 
@@ -267,6 +278,19 @@ async function picture(address, button) {
     return null;
   } finally {
     button.removeAttribute('aria-busy');
+  }
+}
+
+// What takes long goes to the API, which lets heavy work take turns.
+async function call(method, path, button) {
+  if (button) { if (button.getAttribute('aria-busy')) return; button.setAttribute('aria-busy', 'true'); }
+  try {
+    const answer = await fetch(path, { method, credentials: 'same-origin', headers: { 'X-CSRF-Token': state.csrf, Accept: 'application/json' } });
+    if (!answer.ok) toast({ kind: 'bad', text: await said(answer) });
+  } catch {
+    toast({ kind: 'bad', text: root.querySelector('.screen').dataset.trouble });
+  } finally {
+    if (button) free(button);
   }
 }
 
@@ -309,6 +333,11 @@ for (const name of ['dragover', 'dragenter', 'dragleave', 'drop']) {
 for (const name of ['dragover', 'drop']) document.addEventListener(name, (event) => event.preventDefault());
 
 function take(box, files) {
+  if (!box.dataset.album) {
+    if (!state.early.length) ask('first-album', {}, box);
+    state.early.push(...files);
+    return;
+  }
   for (const file of files) line.push(entry(box, file));
   pump();
 }
@@ -338,7 +367,7 @@ function send(upload) {
   sending += 1;
   const request = new XMLHttpRequest();
   const form = new FormData();
-  form.append('files', file, file.name);
+  form.append('photo', file, file.name);
   request.open('POST', `/api/v1/albums/${box.dataset.album}/photos`);
   request.setRequestHeader('X-CSRF-Token', state.csrf);
   request.responseType = 'json';
@@ -360,8 +389,8 @@ function send(upload) {
 
 // The answer to several photos names each that was refused.
 function refusedIn(body) {
-  const refused = body && (body.refused || body.errors);
-  return Array.isArray(refused) && refused.length ? sentence(refused[0].error || refused[0]) : '';
+  const refused = body && body.refused;
+  return Array.isArray(refused) && refused.length ? sentence(refused[0].error) : '';
 }
 
 function failed({ box, item }, text, again) {
@@ -385,8 +414,7 @@ function judge() {
   const album = node.dataset.unjudged;
   if (state.judging.has(album)) return;
   state.judging.add(album);
-  setTimeout(() => state.judging.delete(album), 20000);
-  ask('judge', { album });
+  call('POST', `/api/v1/albums/${album}/verdicts`).finally(() => { ask('open'); setTimeout(() => state.judging.delete(album), 20000); });
 }
 
 // ---- begin ----------------------------------------------------------------------------------------------------
