@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
 
 from .core import Studio
 from .data import GpuLease, Job, JobEvent, Mail, Portrait, User, Worker
@@ -17,10 +18,8 @@ Row = dict[str, Any]
 def users(studio: Studio) -> list[Row]:
     """Accounts with their jobs, portraits and quotas, the oldest first."""
     with studio.db.session() as db:
-        jobs = dict(db.execute(select(Job.user_id, func.count()).group_by(Job.user_id)).tuples().all())
-        portraits = dict(
-            db.execute(select(Portrait.user_id, func.count()).group_by(Portrait.user_id)).tuples().all()
-        )
+        jobs = _by_first(db, select(Job.user_id, func.count()).group_by(Job.user_id))
+        portraits = _by_first(db, select(Portrait.user_id, func.count()).group_by(Portrait.user_id))
         return [
             {
                 "id": user.id,
@@ -106,6 +105,10 @@ def timeline(studio: Studio, job_id: str) -> list[Row]:
         ]
 
 
+def _by_first(db: Session, query: Any) -> dict[Any, Any]:
+    return {row[0]: row[1] for row in db.execute(query)}
+
+
 def _between(first: float | None, last: float | None) -> float | None:
     return None if first is None or last is None else round(max(0.0, last - first), 1)
 
@@ -114,14 +117,11 @@ def workers(studio: Studio) -> list[Row]:
     """Workers; "silent" is one that ought to run and was not heard of for `dead_after_s`."""
     now = time.time()
     with studio.db.session() as db:
-        doing = dict(
-            db.execute(
-                select(Job.worker_id, func.min(Job.id))
-                .where(Job.state == "running", Job.waiting.is_(False))
-                .group_by(Job.worker_id)
-            )
-            .tuples()
-            .all()
+        doing = _by_first(
+            db,
+            select(Job.worker_id, func.min(Job.id))
+            .where(Job.state == "running", Job.waiting.is_(False))
+            .group_by(Job.worker_id),
         )
         return [
             {

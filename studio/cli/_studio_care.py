@@ -104,8 +104,8 @@ def sweep(as_json: bool) -> None:
 def erase_user(user: str, yes: bool, as_json: bool) -> None:
     """Delete an account for good: photos, models (also in the WebUIs' folders), portraits, jobs, mails, rows.
 
-    What was begun and could not be finished (a WebUI's folder out of reach) is gone on with by calling it
-    again; the receipt says what is left. Backups made before still hold it, see docs/operations.md.
+    What cannot be reached now (a WebUI's folder) stays `begun` in the receipt, and the workers finish it.
+    Backups made before still hold it, see docs/operations.md.
     """
     from ..erasure import erase_account
     from ..overview import find_user

@@ -90,21 +90,25 @@ def resume() -> None:
 
 @click.command(short_help="Let a worker end its job and take no other.")
 @click.argument("worker")
-def drain(worker: str) -> None:
+@click.option("--undo", is_flag=True, help="Let it take jobs again.")
+def drain(worker: str, undo: bool) -> None:
     """Let a worker finish what it does and take nothing new: before its machine is switched off or upgraded.
 
-    `studio workers` shows it as draining, then stopped; started again, it works again.
+    `studio workers` shows when it does nothing any more. Started again, it takes jobs again.
     """
     from .. import overview
 
     with opened_jobs() as (found, queues):
-        names = [row["id"] for row in overview.workers(found)]
-        if worker not in names:
+        states = {row["id"]: row["state"] for row in overview.workers(found)}
+        if worker not in states:
             raise BadInput(
-                f"There is no worker {worker!r}.", hint=f"There are: {', '.join(names) or 'none'}."
+                f"There is no worker {worker!r}.", hint=f"There are: {', '.join(states) or 'none'}."
             )
-        queues.drain(worker)
-    click.echo(f"{worker} takes nothing new; `studio workers` shows when it has stopped.")
+        if states[worker] not in ("running", "draining", "silent"):
+            raise BadInput(f"{worker} is {states[worker]}.", hint="Only a worker that runs can be drained.")
+        if states[worker] != ("running" if undo else "draining"):
+            queues.drain(worker, on=not undo)
+    click.echo(f"{worker} takes {'jobs again' if undo else 'nothing new'}.")
 
 
 for command in (
