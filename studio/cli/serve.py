@@ -76,7 +76,7 @@ def serve(host: str, port: int, data_dir: str | None, no_worker: bool, **given: 
     with bind(host, port) as listener:
         url = address_of(listener, host)
         studio = Studio.open(settings, public_url=url)
-        console.print(f"Starting the studio at {url} …", highlight=False)
+        console.print(f"Starting the studio at {url}: the page takes some seconds to load …", highlight=False)
         try:
             with children(
                 studio,
