@@ -1,1 +1,1 @@
-"""The parts of deleting: what lies where, and how each kind of it goes; `studio.erasure` puts them together"""
+"""The parts of deleting: what lies where, and how each kind goes; `studio.erasure` puts them together."""
