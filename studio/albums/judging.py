@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ _LANGUAGES: tuple[Language, ...] = ("ko", "en")
 _LEFT_BEHIND_S = 3600.0
 """A file without a row is of an upload that was killed once it is this old."""
 _judging = threading.Lock()
-"""One album at a time: faces are found on all cores."""
+"""One photo at a time, since faces are found on all cores; taken anew for each, so that users take turns."""
 
 
 def judge_photos(studio: Studio, user_id: str, album_id: str) -> list[Photo]:
@@ -48,6 +49,10 @@ def judge_photos(studio: Studio, user_id: str, album_id: str) -> list[Photo]:
     rows = _rows(studio, album)
     if all(row.accepted is not None and thumb_file(studio, row).is_file() for row in rows):
         return rows
+    for row in rows:
+        if row.accepted is None:
+            with _judging, refusing.told_when_full():
+                _look_at(studio, album, row)
     with _judging, refusing.told_when_full():
         rows = _with_files(studio, _rows(studio, album))
         for row in rows:
@@ -130,6 +135,16 @@ def _look(studio: Studio, album: Album) -> PhotoSet:
         if error.photos is None:
             raise
         return error.photos
+
+
+def _look_at(studio: Studio, album: Album, row: Photo) -> None:
+    """Find the face of one photo; it is remembered until all are compared."""
+    from train_lora import screening
+    from train_lora.decoding import Refused as Unusable
+    from train_lora.limits import PhotoLimits
+
+    with suppress(Unusable):  # remembered too, and told with the others
+        _known(studio, album).screened(photo_file(studio, row), PhotoLimits(), screening.screen)
 
 
 def _known(studio: Studio, album: Album) -> ScreenedFolder:

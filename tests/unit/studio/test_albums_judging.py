@@ -34,7 +34,7 @@ from train_lora import PhotoLimits
 from train_lora.decoding import Refused as Unusable
 from train_lora.decoding import decode
 from train_lora.reasons import CATALOGUE, CODES
-from train_lora.screening import Screened
+from train_lora.screening import Screened, screen
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "photos"
 MINJI, STRANGER, NOBODY = (200, 40, 40), (40, 40, 200), (10, 10, 10)
@@ -81,7 +81,8 @@ class Screening:
 @pytest.fixture
 def screening(monkeypatch: pytest.MonkeyPatch) -> Screening:
     stand_in = Screening()
-    monkeypatch.setattr("train_lora.photos.screen", stand_in)
+    for module in ("screening", "photos"):
+        monkeypatch.setattr(f"train_lora.{module}.screen", stand_in)
     return stand_in
 
 
@@ -317,13 +318,14 @@ def test_real_photos_are_judged_and_a_new_one_alone_afterwards(
         "06-overcast.png": "ok",
         "quarters.jpg": "no_face",
     }
-    from train_lora import photos
-
     looked: list[str] = []
-    screen = photos.screen
-    monkeypatch.setattr(
-        photos, "screen", lambda path, limits: (looked.append(path.name), screen(path, limits))[1]
-    )
+
+    def counted(path: Path, limits: PhotoLimits) -> Screened:
+        looked.append(path.name)
+        return screen(path, limits)
+
+    for module in ("screening", "photos"):
+        monkeypatch.setattr(f"train_lora.{module}.screen", counted)
     new = add_photo(studio, album.user_id, album.id, lying, "lying.png")
     judged = {photo.id: photo for photo in judge_photos(studio, album.user_id, album.id)}[new.id]
     assert looked == [new.file]
