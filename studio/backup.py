@@ -89,10 +89,12 @@ def back_up(studio: Studio, target: Path, *, keep: int = 0, files_only: bool = F
         _write_manifest(part, made, start)
         part.rename(folder)
     except OSError as error:
+        where, why = error.filename or target, error.strerror or error
+        raise BadInput(f"The backup could not be written: {where}: {why}.") from error
+    except sqlite3.Error as error:
+        raise BadInput(f"A database could not be copied: {error}.", hint="Look at the disk.") from error
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        raise BadInput(
-            f"The backup could not be written: {error.filename or target}: {error.strerror or error}."
-        ) from error
     _remember(studio, start)
     for old in backups(target)[: -keep if keep else 0]:
         shutil.rmtree(old)
