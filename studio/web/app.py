@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from ..core import Studio
 from ..logs import RequestLog
-from . import account_pages, auth_pages, files, health, problems, results_page
+from . import account_pages, auth_pages, files, health, icons, problems, results_page
 from .api import make_api
 from .gate import PageGate
 from .limits import BodyLimit
@@ -45,7 +45,7 @@ def build_app(studio: Studio, jobs: Jobs, *, page: bool = False) -> FastAPI:
     app.state.turns = make_turns()
     problems.install(app)
     app.user_middleware[:] = _layers(studio, app)
-    for part in (health, auth_pages, account_pages, results_page, files):
+    for part in (health, auth_pages, account_pages, results_page, files, icons):
         app.include_router(part.router)
     app.include_router(make_api())
     _add_metrics(app, studio)
@@ -64,7 +64,7 @@ def _layers(studio: Studio, app: FastAPI) -> list[Middleware]:
 
     https = studio.public_url.startswith("https://")
     layers = [
-        Middleware(RequestLog),  # type: ignore[arg-type]
+        Middleware(RequestLog),
         Middleware(SecureHeaders, https=https),
         Middleware(Problems, owner=app),
         Middleware(Guard, public_url=studio.public_url),
@@ -73,7 +73,7 @@ def _layers(studio: Studio, app: FastAPI) -> list[Middleware]:
     ]
     proxies = studio.settings.trusted_proxies.strip()
     if proxies:
-        layers.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies))  # type: ignore[arg-type]
+        layers.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies))
     return layers
 
 

@@ -116,6 +116,7 @@ def seed_portrait(studio: Studio, job: Job, number: int) -> Portrait:
     data = draw_face(number, tone=tone)
     file, draft = f"portraits/{number:02}-front-{tone}.png", f"stages/{number:02}-txt2img.jpg"
     _write(folder / file, data)
+    _write(folder / f"thumbs/{number:02}.jpg", data)
     _write(folder / draft, draw_face(number, blur=5))
     _write(folder / draft.replace("txt2img", "upscale"), draw_face(number, blur=2))
     stages = [
