@@ -25,7 +25,7 @@ from ..accounts import (
 from ..core import Studio
 from ..data import Receipt
 from ..refusals import Language, Refused, not_found
-from .pages import day, go, is_page_served, language_of, moment, render
+from .pages import day, go, is_page_served, moment, render, spoken_in
 from .receipts import receipt_lines
 from .session import Visitor, check_form, drop_session, origin_of, sign_in_first, studio_of, visitor_of
 
@@ -83,7 +83,7 @@ def change_password(request: Request, visitor: Writer, current: Text = "", new: 
 def mail_again(request: Request, visitor: Writer) -> Response:
     """Mail a link again; opening any link proves the address."""
     try:
-        ask_link(studio_of(request), email=visitor.user.email, purpose="sign-in", origin=origin_of(request))
+        ask_link(studio_of(request), email=visitor.user.email, purpose="confirm", origin=origin_of(request))
     except Refused as refused:
         return _page(request, visitor, {"refused": refused}, refused.status)
     return render(request, "sent.html", {"mails": studio_of(request).settings.mails_are_sent})
@@ -143,7 +143,7 @@ def delete_now(request: Request, visitor: Writer, password: Text = "", email: Te
         prove_owner(studio, visitor, password=password, email=email, origin=origin_of(request))
     except Refused as refused:
         return _delete_page(request, visitor, refused)
-    row = erase_account(studio, visitor.user.id)
+    row = erase_account(studio, visitor.user.id, jobs=request.app.state.jobs)
     response = _receipt_page(request, row, gone=True, language=language)  # type: ignore[arg-type]
     drop_session(request, response)
     return response
@@ -199,7 +199,7 @@ def _receipt_page(
 ) -> Response:
     values = {
         "receipt": row,
-        "lines": receipt_lines(row, language or language_of(request)),
+        "lines": receipt_lines(row, spoken_in(request, language)),
         "at": moment(row.at),
         "gone": gone,
     }

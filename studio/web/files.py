@@ -129,7 +129,7 @@ def send_portrait(request: Request, studio: Studio, row: Portrait, download: boo
 
 def send_thumb(request: Request, studio: Studio, row: Portrait) -> Response:
     """The portrait, small."""
-    from ..work.deliver import thumb_of
+    from ..work.finishing import thumb_of
 
     return send_file(request, inside(_folder(studio, row), thumb_of(row.number)))
 

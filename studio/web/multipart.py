@@ -7,7 +7,7 @@ one (starlette@1.10 formparsers.py). Here each file is handed out as soon as it 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Received:
     name: str
 
 
-async def received_files(request: Request, folder: Path, *, max_bytes: int) -> AsyncIterator[Received]:
+async def received_files(request: Request, folder: Path, *, max_bytes: int) -> AsyncGenerator[Received, None]:
     """The files of a request, in order.
 
     Args:
@@ -50,13 +50,13 @@ async def received_files(request: Request, folder: Path, *, max_bytes: int) -> A
     parser = _Parser(_boundary(request))
     incoming: _Incoming | None = None
     try:
-        async with aclosing(request.stream()) as stream:  # type: ignore[type-var]
+        async with aclosing(request.stream()) as stream:
             async for chunk in stream:
                 for kind, value in parser.feed(chunk):
                     if kind == "begin":
-                        incoming = _Incoming(folder, str(value), max_bytes)
+                        incoming = _Incoming(folder, value.decode("utf-8", "replace"), max_bytes)
                     elif kind == "data" and incoming is not None:
-                        await incoming.add(bytes(value))  # type: ignore[arg-type]
+                        await incoming.add(value)
                     elif kind == "end" and incoming is not None:
                         done, incoming = incoming, None
                         try:
@@ -121,7 +121,7 @@ class _Parser:
     """python-multipart's callbacks as a list of events."""
 
     def __init__(self, boundary: bytes) -> None:
-        self._events: list[tuple[str, str | bytes]] = []
+        self._events: list[tuple[str, bytes]] = []
         self._header = [bytearray(), bytearray()]
         self._disposition = b""
         self._is_file = False
@@ -142,7 +142,7 @@ class _Parser:
             },
         )
 
-    def feed(self, chunk: bytes) -> list[tuple[str, str | bytes]]:
+    def feed(self, chunk: bytes) -> list[tuple[str, bytes]]:
         """What this chunk brought."""
         self._events = []
         try:
@@ -175,7 +175,7 @@ class _Parser:
         # A part without a file name is a plain field: nothing is asked of those here.
         self._is_file = b"filename" in options
         if self._is_file:
-            self._events.append(("begin", options[b"filename"].decode("utf-8", "replace")))
+            self._events.append(("begin", options[b"filename"]))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:

@@ -56,7 +56,7 @@ def render(
         language: Instead of the reader's.
     """
     asked = _asked(request)
-    spoken = asked or language or language_of(request)
+    spoken = spoken_in(request, language)
     shown = {
         "t": partial(say, spoken),
         "language": spoken,
@@ -77,6 +77,11 @@ def render(
 def language_of(request: Request) -> Language:
     """The reader's language: asked for in the address, chosen before, or the browser's; else English."""
     return _asked(request) or _known(request.cookies.get(LANGUAGE_COOKIE)) or _preferred(request)
+
+
+def spoken_in(request: Request, usual: Language | None) -> Language:
+    """The language of a page that has a usual one: what the address asks for comes first."""
+    return _asked(request) or usual or language_of(request)
 
 
 def local_place(asked: str | None) -> str:

@@ -11,7 +11,7 @@ from ..data import Job, Portrait, User
 from ..refusals import Language, Refused, not_found
 from ..views import portraits_of_job
 from .files import send_all, send_portrait, send_thumb
-from .pages import day, language_of, render
+from .pages import day, language_of, render, spoken_in
 from .session import studio_of
 
 router = APIRouter(prefix="/r", include_in_schema=False)
@@ -31,7 +31,7 @@ def results(request: Request, token: str) -> Response:
     values = {
         "portraits": portraits_of_job(studio, job),
         "base": f"/r/{token}",
-        "until": day(until, language),
+        "until": day(until, spoken_in(request, language)),
     }
     return render(request, "results.html", values, language=language)
 

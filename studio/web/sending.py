@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request
@@ -107,8 +108,8 @@ class _Pipe(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: object) -> int:  # type: ignore[override]
-        part = bytes(data)  # type: ignore[call-overload]
+    def write(self, data: Any) -> int:
+        part = bytes(data)
         self._waiting += part
         return len(part)
 

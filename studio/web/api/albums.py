@@ -97,7 +97,7 @@ def delete_album(request: Request, visitor: Signed, album_id: Id) -> ReceiptView
 
     studio = studio_of(request)
     album_of(studio, visitor.user.id, album_id)
-    return receipt_view(erase_album(studio, visitor.user.id, album_id))
+    return receipt_view(erase_album(studio, visitor.user.id, album_id, jobs=request.app.state.jobs))
 
 
 @router.delete("/albums/{album_id}/model")
@@ -107,7 +107,7 @@ def delete_model(request: Request, visitor: Signed, album_id: Id) -> ReceiptView
 
     studio = studio_of(request)
     album_of(studio, visitor.user.id, album_id)
-    return receipt_view(erase_model(studio, visitor.user.id, album_id))
+    return receipt_view(erase_model(studio, visitor.user.id, album_id, jobs=request.app.state.jobs))
 
 
 @router.post("/albums/{album_id}/consent")

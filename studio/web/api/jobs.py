@@ -27,7 +27,7 @@ class JobAsked(Asked):
     """A new job."""
 
     album_id: str = Field(pattern=r"^[0-9a-f]{8,32}$")
-    wishes: Wishes = Wishes()
+    wishes: Wishes = Wishes.model_validate({})
 
 
 class Retouch(Asked):
@@ -132,7 +132,7 @@ def delete_portraits(request: Request, visitor: Signed, job_id: Id) -> ReceiptVi
 
     studio = studio_of(request)
     job_of(studio, visitor.user.id, job_id)
-    return receipt_view(erase_portraits(studio, visitor.user.id, job_id))
+    return receipt_view(erase_portraits(studio, visitor.user.id, job_id, jobs=request.app.state.jobs))
 
 
 def _jobs(request: Request) -> Any:

@@ -142,6 +142,6 @@ def delete_me(request: Request, response: Response, visitor: Signed, asked: Good
 
     studio = studio_of(request)
     prove_owner(studio, visitor, password=asked.password, email=asked.email, origin=origin_of(request))
-    row = erase_account(studio, visitor.user.id)
+    row = erase_account(studio, visitor.user.id, jobs=request.app.state.jobs)
     drop_session(request, response)
     return receipt_view(row)

@@ -114,7 +114,7 @@ def delete_photos(request: Request, visitor: Signed, album_id: Id) -> ReceiptVie
 
     studio = studio_of(request)
     album_of(studio, visitor.user.id, album_id)
-    return receipt_view(erase_photos(studio, visitor.user.id, album_id))
+    return receipt_view(erase_photos(studio, visitor.user.id, album_id, jobs=request.app.state.jobs))
 
 
 @router.post("/albums/{album_id}/verdicts")
