@@ -19,7 +19,6 @@ from .errors import BadInput, StudioError
 
 LOW_DISK_BYTES = 5 * 10**9
 """Below this a job or two more fit: a training and its pictures take a few GB."""
-WEBUI_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +188,7 @@ def _webuis(studio: Studio) -> Iterator[Finding]:
                 username=address.username or common.username,
                 password=address.password if address.username else common.password,
                 verify=str(common.ca_file) if common.ca_file else True,
+                retries=0,
             ) as webui:
                 found = webui.capabilities()
         except WebUIError as error:

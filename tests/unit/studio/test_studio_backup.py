@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -41,11 +40,10 @@ def put(studio: Studio, name: str, content: bytes = b"x") -> Path:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each backup a minute after the one before, without waiting for it."""
     moments = iter(range(1_800_000_000, 1_900_000_000, 60))
     monkeypatch.setattr(module.time, "time", lambda: float(next(moments)))
-    yield
 
 
 def test_a_backup_is_a_data_directory(studio: Studio, tmp_path: Path) -> None:
@@ -75,8 +73,8 @@ def test_a_backup_is_a_data_directory(studio: Studio, tmp_path: Path) -> None:
 
 
 def test_both_databases_are_of_one_moment(studio: Studio, tmp_path: Path) -> None:
-    """A writer that writes to one and then to the other is never caught with the second ahead of the first."""
-    stop = threading.Event()
+    """Who writes to one and then to the other is never caught with the second ahead of the first."""
+    stop, began = threading.Event(), threading.Event()
 
     def write() -> None:
         first = sqlite3.connect(studio.layout.root / "studio.sqlite", timeout=15)
@@ -88,11 +86,13 @@ def test_both_databases_are_of_one_moment(studio: Studio, tmp_path: Path) -> Non
             for connection, table in ((first, "wrote"), (second, "workflows")):
                 connection.execute(f"INSERT INTO {table} VALUES (?)", (number,))
                 connection.commit()
+            began.set()
         first.close()
         second.close()
 
     writer = threading.Thread(target=write)
     writer.start()
+    assert began.wait(30)
     try:
         counts = []
         for number in range(4):
@@ -182,11 +182,11 @@ def test_a_damaged_database_is_noticed(studio: Studio, tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     with jobs.open("r+b") as stream:
-        stream.seek(os.stat(jobs).st_size - 4096)
+        stream.seek(jobs.stat().st_size - 4096)
         stream.write(b"\xff" * 4096)
-    with pytest.raises((BadInput, sqlite3.DatabaseError)):
+    with pytest.raises(BadInput, match="damaged|could not be copied"):
         back_up(studio, tmp_path / "b")
-    assert backups(tmp_path / "b") == []
+    assert list((tmp_path / "b").iterdir()) == []
 
 
 def test_not_into_itself(studio: Studio) -> None:
@@ -209,17 +209,11 @@ def test_with_postgresql_it_says_how(studio: Studio, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "command"),
-    [
-        (
-            "postgresql://u:p@h:1/d",
-            "pg_dump --format=custom --file=studio.dump --host=h --port=1 --username=u d",
-        ),
-        ("postgresql:///d", "pg_dump --format=custom --file=studio.dump d"),
-    ],
+    ("url", "arguments"),
+    [("postgresql://u:p@h:1/d", "--host=h --port=1 --username=u d"), ("postgresql:///d", "d")],
 )
-def test_the_dump_command(url: str, command: str) -> None:
-    assert dump_command(url) == command
+def test_the_dump_command(url: str, arguments: str) -> None:
+    assert dump_command(url) == f"pg_dump --format=custom --file=studio.dump {arguments}"
 
 
 def test_files_only(studio: Studio, tmp_path: Path) -> None:
