@@ -63,6 +63,7 @@ def serve(host: str, port: int, data_dir: str | None, no_worker: bool, **given: 
 
     from ..core import Studio
     from ..logs import configure_logs
+    from ..mail import check_mail_settings
     from ..service_settings import load_settings
     from ..serving import address_of, bind, children
 
@@ -72,6 +73,7 @@ def serve(host: str, port: int, data_dir: str | None, no_worker: bool, **given: 
     read_trainer_options(given["trainer"], given["base_model"])  # a slip should cost a second
     settings = load_settings(data_dir=Path(data_dir) if data_dir else None)
     configure_logs(settings, process="page")
+    check_mail_settings(settings)
     console = make_console(stderr=False)
     with bind(host, port) as listener:
         url = address_of(listener, host)

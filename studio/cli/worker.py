@@ -68,10 +68,12 @@ def worker(**given: Any) -> int:
     from ..core import Studio
     from ..jobs import WorkerOptions, run_worker
     from ..logs import configure_logs
+    from ..mail import check_mail_settings
     from ..service_settings import load_settings
 
     settings = load_settings()
     configure_logs(settings, process=name)
+    check_mail_settings(settings)
     options = WorkerOptions(
         name=name,
         role=given["role"],
