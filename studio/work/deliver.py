@@ -47,7 +47,10 @@ def deliver_portraits(context: JobContext) -> dict[str, Any]:
             return _delivered_before(context)
         run = json.loads((raw / "run.json").read_text(encoding="utf-8"))
         finisher = Finisher.of(context, run)
-        made = [_Made(*finisher.finish(entry)) for entry in run["portraits"]]
+        made = []
+        for number, entry in enumerate(run["portraits"], start=1):
+            made.append(_Made(*finisher.finish(entry)))
+            context.report.reached(number / (len(run["portraits"]) + 1))
         for name in _PAPERS:
             if (raw / name).is_file():
                 shutil.copyfile(raw / name, context.folder / f"{name}.part")

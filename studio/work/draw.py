@@ -28,11 +28,14 @@ def draw_portraits(context: JobContext) -> dict[str, Any]:
         WebUIError: A server.
     """
     from stages.recipes.profile import run_profile
+    from stages.store import Store
 
     with context.report.during("choosing"):
         options = _with_training(context, options_of(context))
         _claim(context)
         used = UsedPictures(context.work, context.job_id)
+        store = context.work / "store"
+        context.report.show_finished(lambda sha256: Store(store, sweep=False).get(sha256))
 
         def tell(event: Event) -> None:
             used(event)

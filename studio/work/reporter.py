@@ -43,7 +43,6 @@ class Reporter:
         job_id: The job's.
         stats: Told what the servers did; None tells nobody.
         worker_id: Nothing is written once the job is another worker's; None writes always.
-        after_training_s: Seconds the job will take after its training, where that is known.
         clock: For tests.
     """
 
@@ -54,11 +53,11 @@ class Reporter:
         *,
         stats: WorkerStats | None = None,
         worker_id: str | None = None,
-        after_training_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._studio, self._job_id, self._stats, self._clock = studio, job_id, stats, clock
-        self._after_training_s = after_training_s
+        self._afterwards_s = 0.0
+        self._picture: Callable[[str], bytes] | None = None
         self._mine = [Job.id == job_id, *([Job.worker_id == worker_id] if worker_id is not None else [])]
         self._lock = RLock()
         self._pending: dict[str, Any] = {}
@@ -91,6 +90,26 @@ class Reporter:
             self._set(stage=stage, time_left_s=None)
             self.flush()
 
+    def expect_afterwards(self, seconds: float | None) -> None:
+        """The job takes so long after this stage; None = nobody knows."""
+        with self._lock:
+            self._afterwards_s = seconds or 0.0
+
+    def show_finished(self, picture: Callable[[str], bytes]) -> None:
+        """Show pictures as they get ready: not every server gives live previews.
+
+        Args:
+            picture: The picture of a SHA-256.
+        """
+        with self._lock:
+            self._picture = picture
+
+    def reached(self, share: float) -> None:
+        """The stage is so far, 0..1."""
+        with self._lock:
+            self._reached(share)
+            self._write_if_due()
+
     def note(self, text: str) -> None:
         """Something for the operator; names and paths of photos are taken out."""
         with self._lock:
@@ -99,7 +118,7 @@ class Reporter:
     def __call__(self, event: Event) -> None:
         """Take in what the recipe tells."""
         with self._lock:
-            handler = _handlers().get(type(event).__name__)
+            handler = _HANDLERS.get(type(event).__name__)
             if handler is not None:
                 handler(self, event)
             self._write_if_due()
@@ -112,7 +131,7 @@ class Reporter:
     # ---- what each event means
 
     def _photos(self, event: Any) -> None:
-        # Later stages look at the photos again, and find the verdicts in the store: that is no progress of theirs.
+        # Later stages look at the photos again, at what was found before: that is no progress of theirs.
         if self._stage == "photos":
             self._reached(event.done / max(1, event.total))
 
@@ -121,7 +140,7 @@ class Reporter:
             return  # while drawing it only fetches what was trained before
         self._reached(event.fraction)
         if event.eta_s is not None:
-            self._set(time_left_s=event.eta_s + (self._after_training_s or 0.0))
+            self._set(time_left_s=event.eta_s + self._afterwards_s)
 
     def _planned(self, event: Any) -> None:
         if self._stage == "choosing":
@@ -149,6 +168,8 @@ class Reporter:
         self._generations += 1
         if self._stats is not None and event.server:
             self._stats.busy(event.server, event.seconds)
+        if self._picture is not None and self._previews is not None and event.output is not None:
+            self._shown(self._previews.show(self._picture(event.output)))
         self._write()
 
     def _rejected(self, event: Any) -> None:
@@ -194,10 +215,6 @@ class Reporter:
             return
         self._pending.clear()
         self._generations = 0
-
-
-def _handlers() -> dict[str, Callable[[Reporter, Any], None]]:
-    return _HANDLERS
 
 
 # By name: the recipe's events are only imported where there is a recipe.

@@ -22,11 +22,13 @@ def train_model(context: JobContext) -> dict[str, Any]:
     """
     from stages.recipes.ahead import train_ahead
 
+    from ..estimate import draw_seconds
     from .photos import needs_training
 
     with context.report.during("training"):
         if not needs_training(context):
             return {"trained": False, "trainer": None, "seconds": 0.0}
+        context.report.expect_afterwards(draw_seconds(context.studio, context.job))
         since = time.monotonic()
         trained = train_ahead(
             options_of(context), context.servers, on_event=context.report, cancel=context.cancel

@@ -42,7 +42,7 @@ stages:
   img2img: {steps: 4}
   upscale: {steps: 4}
 """
-"""Two pictures drawn for a pose, two more for each portrait; one checkpoint, one weight: nothing to choose."""
+"""Two pictures drawn for a pose, two more for each portrait; one checkpoint and weight: nothing to choose."""
 TINY_JOB = Wishes(preset="tiny", tone="both", count=2)
 GENERATIONS = 6
 """Of that job."""
