@@ -31,6 +31,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "pydantic_settings",
         "argon2",
         "itsdangerous",
+        "idna",
         "prometheus_client",
         "structlog",
     ),
