@@ -26,7 +26,8 @@ MARGIN_MM = 3.0
 """What minilabs cut off at most when they print to the edge, and room for the cut marks."""
 _MARK_MM, _OFF_MM = 1.8, 0.4
 """Length of a cut mark, and its distance from the photo."""
-_INK = (120, 120, 120)
+_WIDE_MM = 0.15
+_INK = (100, 100, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,14 @@ def print_sheet(photo: IdPhoto, *, paper: str = "4x6in") -> bytes:
 
 def _cut_marks(draw: ImageDraw.ImageDraw, grid: Grid, dpi: int) -> None:
     """Short lines at the corners of each photo, in the gaps and margins only."""
-    length, off = (max(1, round(mm / MM_PER_INCH * dpi)) for mm in (_MARK_MM, _OFF_MM))
+    length, off, wide = (max(1, round(mm / MM_PER_INCH * dpi)) for mm in (_MARK_MM, _OFF_MM, _WIDE_MM))
     gap = round(GAP_MM / MM_PER_INCH * dpi)
     length = min(length, gap - 2 * off)
     width, height = grid.photo
     for left, top in grid.places:
         for x in (left, left + width - 1):
-            draw.line((x, top - off - length, x, top - off - 1), _INK)
-            draw.line((x, top + height + off, x, top + height + off + length - 1), _INK)
+            draw.line((x, top - off - length, x, top - off - 1), _INK, wide)
+            draw.line((x, top + height + off, x, top + height + off + length - 1), _INK, wide)
         for y in (top, top + height - 1):
-            draw.line((left - off - length, y, left - off - 1, y), _INK)
-            draw.line((left + width + off, y, left + width + off + length - 1, y), _INK)
+            draw.line((left - off - length, y, left - off - 1, y), _INK, wide)
+            draw.line((left + width + off, y, left + width + off + length - 1, y), _INK, wide)

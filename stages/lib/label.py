@@ -6,6 +6,7 @@ IPTC's vocabulary says how a picture came about; readers find it in XMP as `Iptc
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Container, Mapping
@@ -18,6 +19,16 @@ XMP_KEYWORD = "XML:com.adobe.xmp"
 _SIGNATURE_AND_IHDR = 8 + 25
 
 
+# What XML 1.0 has no way to write (section 2.2): one such character, and no reader understands the packet. A
+# carriage return comes back as a line feed.
+_NOT_XML = re.compile("[^\t\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    """Text as it may stand in XML, without what XML cannot hold."""
+    return escape(_NOT_XML.sub("", text))
+
+
 def xmp_packet(description: str) -> str:
     """An XMP packet that says that the picture was generated."""
     return (
@@ -27,7 +38,7 @@ def xmp_packet(description: str) -> str:
         ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
         ' xmlns:dc="http://purl.org/dc/elements/1.1/"'
         f" Iptc4xmpExt:DigitalSourceType={quoteattr(TRAINED_ALGORITHMIC_MEDIA)}>"
-        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(description)}</rdf:li></rdf:Alt>'
+        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{xml_text(description)}</rdf:li></rdf:Alt>'
         "</dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
         '<?xpacket end="r"?>'
     )

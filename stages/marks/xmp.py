@@ -11,11 +11,11 @@ import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
 from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 from sdwebui_client import EncodedImage
 
-from ..lib.label import TRAINED_ALGORITHMIC_MEDIA, XMP_KEYWORD, add_text, xmp_packet
+from ..lib.label import TRAINED_ALGORITHMIC_MEDIA, XMP_KEYWORD, add_text, xml_text, xmp_packet
 from .errors import MarkError
 from .jpeg import Segment, join, split
 
@@ -155,11 +155,11 @@ def _extended(packet: str, there: Mark, mark: Mark) -> str:
         attributes["marks:VisibleMark"] = mark.visible
     if mark.sandbox and not there.sandbox:
         attributes["marks:Sandbox"] = "True"
-    text = mark.description if not there.description else ""
+    text = mark.description if xml_text(mark.description) and not there.description else ""
     if not attributes and not text:
         return packet
     body = (
-        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(text)}</rdf:li></rdf:Alt>'
+        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{xml_text(text)}</rdf:li></rdf:Alt>'
         "</dc:description>"
         if text
         else ""
