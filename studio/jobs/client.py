@@ -26,6 +26,7 @@ from .order import (
     queue_priority,
 )
 from .steps import FIRST, STEPS, queues_of, workflow_id
+from .telling import DAY_S
 from .watching import PAUSED
 
 USUAL_S = 600.0
@@ -100,7 +101,7 @@ class Jobs:
             db.execute(
                 update(Album)
                 .where(Album.id == album_id)
-                .values(keep_photos_until=job.created_at + self._studio.settings.photos_days * rows.DAY_S)
+                .values(keep_photos_until=job.created_at + self._studio.settings.photos_days * DAY_S)
             )
         admit(self._studio, self._ledger, album_id)
         return job
@@ -147,7 +148,7 @@ class Jobs:
             took = list(
                 db.execute(
                     select(JobEvent.stage, func.avg(JobEvent.ended_at - JobEvent.started_at))
-                    .where(JobEvent.outcome == "done", JobEvent.ended_at > time.time() - 7 * rows.DAY_S)
+                    .where(JobEvent.outcome == "done", JobEvent.ended_at > time.time() - 7 * DAY_S)
                     .where(JobEvent.stage.in_(("training", "drawing")))
                     .group_by(JobEvent.stage)
                 )

@@ -9,12 +9,12 @@ import logging
 import threading
 import time
 
-from sqlalchemy import CursorResult, Select, exists, select, update
+from sqlalchemy import CursorResult, select, update
 
 from ..core import Studio
-from ..data import Flag, Job, Mail, Worker
+from ..data import Flag, Job, Worker
 from . import leases, rows
-from .afterwards import admit, announce
+from .afterwards import admit
 from .ledger import Held, Ledger
 from .order import UNFINISHED
 from .presence import LIVING, Presence, db_now
@@ -125,13 +125,10 @@ class Housekeeping:
                     .order_by(Job.created_at)
                 )
             )
-            unsaid = list(db.scalars(_without_mail(old)))
         names = {job.id: workflow_id(job.id, job.attempt, step_of(job.stage)) for job in waiting}
         known = self._ledger.states(names.values())
         for album_id in dict.fromkeys(job.album_id for job in waiting if names[job.id] not in known):
             admit(self._studio, self._ledger, album_id)
-        for job in unsaid:
-            announce(self._studio, job)
 
     def adopt(self) -> None:
         """Take what waits for workers of an older version when none of them is left for its queue."""
@@ -174,18 +171,6 @@ class Housekeeping:
                 return False
             db.merge(Flag(key=_SWEPT, at=now))
             return True
-
-
-def _without_mail(old: float) -> Select[Job]:
-    """Jobs that ended without the mail that says so."""
-    said = exists().where(Mail.job_id == Job.id, Mail.created_at >= Job.finished_at - 1)
-    return select(Job).where(
-        Job.state.in_(("done", "failed")),
-        Job.deleted_at.is_(None),
-        Job.finished_at < old,
-        Job.finished_at > old - 86_400,
-        ~said,
-    )
 
 
 def _without_attempt(name: str) -> str:

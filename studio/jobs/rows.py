@@ -20,8 +20,8 @@ from . import leases
 from .order import UNFINISHED
 from .presence import Presence
 from .steps import Step, step_named, step_of
+from .telling import DAY_S, tell
 
-DAY_S = 86_400.0
 MAX_LOST = 6
 """Workers one step may cost: a job that kills its workers would otherwise kill them for ever."""
 
@@ -146,7 +146,7 @@ def lose(db: Session, worker_id: str) -> list[str]:
 def end(
     db: Session, job: Job, outcome: str, *, studio: Studio, error: Mapping[str, Any] | None = None
 ) -> None:
-    """The end of a job: "done", "failed" or "cancelled"."""
+    """The end of a job: "done", "failed" or "cancelled"; with its mail."""
     now = time.time()
     event = _open_event(db, job, step_of(job.stage))
     event.started_at, event.ended_at, event.outcome = event.started_at or now, now, outcome
@@ -159,6 +159,7 @@ def end(
     album = db.get(Album, job.album_id)
     if album is not None:
         album.keep_photos_until = now + studio.settings.photos_days * DAY_S
+    tell(db, studio, job)
 
 
 def begin(db: Session, job: Job) -> None:

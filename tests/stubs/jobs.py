@@ -233,6 +233,11 @@ class WorkerProcess:
         """Start it again under its name."""
         self.process = self._spawn()
 
+    def keep(self) -> None:
+        """Start it again if it has ended, as whoever supervises workers does."""
+        if self.process.poll() is not None:
+            self.again()
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         self.process.send_signal(number)
