@@ -73,11 +73,11 @@ def read_signature(data: bytes, picture_format: str, *, trust: str | None = None
         c2pa = require_c2pa()
     except MarkError:
         return Signature("not-checked") if has_manifest(data) else Signature()
-    settings: dict[str, Any] = {"verify": SETTINGS["verify"]}
+    settings: dict[str, Any] = {"verify": SETTINGS["verify"], "trust": dict(SETTINGS["trust"])}
     if trust is not None:
         if "-----BEGIN CERTIFICATE-----" not in trust:
             raise MarkError("certificate", "the file of trusted authorities holds no certificate (PEM)")
-        settings["trust"] = {"user_anchors": trust}
+        settings["trust"]["user_anchors"] = trust
     mime = {**MIME, "WEBP": "image/webp"}[picture_format]
     try:
         with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -259,3 +260,16 @@ def test_what_is_said_of_a_photo() -> None:
     cream = _head(backdrop=replace(PLAIN, lightness=86, chroma=8))
     assert len(_said(cream, "us-2x2")) == 1
     assert len(_said(cream, "kr-passport")) == 2
+
+
+def test_the_page_in_the_documentation_has_every_format() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "id-photos-and-marks.md").read_text("utf-8")
+    for name, form in ID_FORMATS.items():
+        width, height = form.size_px()
+        eyes = "{:g}–{:g}".format(*form.eyes_from_bottom_mm) if form.eyes_from_bottom_mm else ""
+        row = (
+            f"| `{name}` | {form.title['en']} | {form.width_mm:g} × {form.height_mm:g} | "
+            f"{width} × {height} | {form.head_mm[0]:g}–{form.head_mm[1]:g} | {eyes} | "
+            f"{form.background['en']} | {len(plan_sheet((width, height), '4x6in', 300).places)} |"
+        )
+        assert row in page

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509 import ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from PIL import Image
 
 from stages.lib.label import TRAINED_ALGORITHMIC_MEDIA
 from stages.marks import MarkError, Signer, inspect_bytes, inspect_file, make_signer, mark_picture
 from stages.marks.credentials import has_manifest, read_signature
+from stages.marks.signing import PURPOSES
 from tests.stubs.certificates import Chain, make_chain
 
 pytest.importorskip("c2pa")
@@ -159,16 +162,25 @@ def test_the_key_decides_the_algorithm(make: object, algorithm: str) -> None:
     assert read_signature(signed, "PNG", trust=chain.root.decode()).state == "trusted"
 
 
+@pytest.mark.parametrize("oid", PURPOSES.values(), ids=list(PURPOSES))
+def test_every_allowed_purpose_signs(oid: str) -> None:
+    chain = make_chain(usage=ObjectIdentifier(oid))
+    signed = mark_picture(picture(), visible=False, signer=make_signer(chain.cert, chain.key))
+    assert read_signature(signed, "PNG", trust=chain.root.decode()).state == "trusted"
+
+
 def test_certificates_that_cannot_sign_are_refused_at_once(chain: Chain, tmp_path: Path) -> None:
     other = make_chain()
     expired = make_chain(valid=(-30, -1))
     purpose = make_chain(usage=None)
+    server = make_chain(usage=ExtendedKeyUsageOID.SERVER_AUTH)
     for cert, key, words in (
         (chain.cert, other.key, "does not belong"),
         (b"no certificate", chain.key, "cannot be read"),
         (chain.cert, b"no key", "cannot be read"),
         (expired.cert, expired.key, "valid from"),
         (purpose.cert, purpose.key, "could not be signed"),
+        (server.cert, server.key, "could not be signed"),
         (tmp_path / "missing.pem", chain.key, "missing.pem"),
     ):
         with pytest.raises(MarkError, match=words) as caught:
