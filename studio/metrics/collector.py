@@ -17,16 +17,18 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..core import Studio
 from ..data import Worker
 from ..extras import project_version
 from . import counts
 from .families import FAMILIES
-from .ledger import Series, settle
+from .ledger import settle
 
 STAGES = ("photos", "training", "choosing", "drawing", "delivery", "mail")
+SHARE = 10.0
+"""An answer is kept at least so many times as long as it took: a large studio is not busy with counting."""
 FORGET_AFTER_S = 86_400.0
 """A stopped worker's own figures are shown so long; its portraits stay counted."""
 
@@ -34,13 +36,13 @@ _log = logging.getLogger(__name__)
 
 
 class StudioCollector(Collector):
-    """Counts when asked, at most once in `cache_s` seconds. Thread-safe."""
+    """Counts when asked, at most once in `cache_s` seconds, and seldom enough. Thread-safe."""
 
     def __init__(self, studio: Studio, *, cache_s: float = 5.0) -> None:
         self._studio, self._cache_s = studio, cache_s
         self._lock = threading.Lock()
         self._kept: list[Metric] = []
-        self._kept_at = float("-inf")
+        self._keep_until = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registering must not ask the database."""
@@ -49,9 +51,13 @@ class StudioCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families, in the order of `FAMILIES`."""
         with self._lock:
-            if time.monotonic() - self._kept_at >= self._cache_s:
+            start = time.monotonic()
+            if start >= self._keep_until:
                 self._kept = self._read()
-                self._kept_at = time.monotonic()
+                took = time.monotonic() - start
+                self._keep_until = time.monotonic() + (
+                    max(self._cache_s, SHARE * took) if self._cache_s else 0.0
+                )
             found = list(self._kept)
         yield from found
 
@@ -125,7 +131,7 @@ def _machine(sheet: Sheet, studio: Studio) -> None:
 
 
 def _database(sheet: Sheet, studio: Studio, now: float) -> None:
-    for series, value in _settled(studio).items():
+    for series, value in settle(studio.db, counts.totals).items():
         name, *rest = series
         if FAMILIES[name].kind == "histogram":
             sheet.put_bucket(name, rest[-1], value, *rest[:-1])
@@ -149,16 +155,6 @@ def _database(sheet: Sheet, studio: Studio, now: float) -> None:
         workers = counts.workers(db)
     for worker in workers:
         _worker(sheet, worker, now, studio.settings.dead_after_s)
-
-
-def _settled(studio: Studio) -> dict[Series, float]:
-    try:
-        with studio.db.session() as db:
-            return settle(db, counts.totals)
-    except IntegrityError:
-        # Two processes began to count at the same moment for the first time; the row is there now.
-        with studio.db.session() as db:
-            return settle(db, counts.totals)
 
 
 def _jobs(sheet: Sheet, rows: list[tuple[str, str, bool, int, float]], now: float) -> None:

@@ -110,13 +110,13 @@ def _histogram(
 ) -> Iterator[tuple[Series, float]]:
     """Each bucket's own count (not those below it too), the last being +Inf's, and the sum."""
     bounds = FAMILIES[name].bounds
-    below = [func.sum(case((value <= bound, 1), else_=0)) for bound in bounds]
-    query = select(*labels, func.sum(value), *below, func.count()).where(where).group_by(*labels)
-    for row in db.execute(query):
-        series: Series = (name, *(str(label) for label in row[: len(labels)]))
-        total, *reached = row[len(labels) :]
-        if not reached[-1]:
-            continue
-        yield (*series, "sum"), float(total)
-        for index, (upper, lower) in enumerate(zip(reached, [0, *reached], strict=False)):
-            yield (*series, str(index)), float(upper - lower)
+    # One CASE that gives the bucket's place: a sum for each bucket takes three times as long.
+    place = case(*((value <= bound, index) for index, bound in enumerate(bounds)), else_=len(bounds))
+    query = select(*labels, place, func.count(), func.sum(value)).where(where).group_by(*labels, place)
+    sums: dict[Series, float] = {}
+    for *told, index, number, total in db.execute(query):
+        series: Series = (name, *map(str, told))
+        sums[series] = sums.get(series, 0.0) + float(total)
+        yield (*series, str(index)), float(number)
+    for series, total in sums.items():
+        yield (*series, "sum"), total

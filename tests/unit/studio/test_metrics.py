@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from sqlalchemy import delete
 from studio.core import Studio
 from studio.data import Album, Flag, GpuLease, Job, JobEvent, Mail, Photo, Portrait, User, Worker
 from studio.metrics import FAMILIES, metrics_router, metrics_text
+from studio.metrics.counts import totals
+from studio.metrics.ledger import KEY, settle
 from studio.metrics.router import make_router
 from studio.service_settings import StudioSettings
 
@@ -236,6 +239,55 @@ def test_counters_do_not_fall_when_an_account_is_erased(studio: Studio) -> None:
     add_job(studio, other, album, state="done", generations=1)
     assert value(studio, "studio_generations_total") == 7
     assert value(studio, "studio_jobs_finished_total", state="done") == 2
+
+
+def grown(studio: Studio) -> float:
+    """Generations as one process tells them."""
+    return settle(studio.db, totals)["studio_generations_total",]
+
+
+def test_several_processes_tell_no_fall_and_no_double(studio: Studio) -> None:
+    """One makes jobs and erases accounts; three others count meanwhile, each with connections of its own."""
+    others = [Studio.open(studio.settings) for _ in range(3)]
+    stop = threading.Event()
+    told: list[list[float]] = [[] for _ in others]
+
+    def read(number: int) -> None:
+        while not stop.is_set():
+            told[number].append(grown(others[number]))
+            stop.wait(0.01)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(len(others))]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(8):
+            user, album = add_user(studio, f"u{number}")
+            add_job(studio, user, album, generations=5)
+            grown(studio)  # a scrape between making and erasing, so that nothing is missed
+            with studio.db.session() as db:
+                db.execute(delete(User).where(User.id == user))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for other in others:
+            other.close()
+    for series in told:
+        assert series == sorted(series), "a counter fell"
+    assert grown(studio) == 40
+
+
+def test_a_scrape_of_an_idle_studio_writes_nothing(studio: Studio) -> None:
+    grown(studio)
+    with studio.db.session() as db:
+        before = db.get(Flag, KEY)
+    grown(studio)
+    with studio.db.session() as db:
+        after = db.get(Flag, KEY)
+    assert before is not None
+    assert after is not None
+    assert before.at == after.at
 
 
 def only_grows(name: str) -> bool:

@@ -184,7 +184,7 @@ def test_a_damaged_database_is_noticed(studio: Studio, tmp_path: Path) -> None:
     with jobs.open("r+b") as stream:
         stream.seek(jobs.stat().st_size - 4096)
         stream.write(b"\xff" * 4096)
-    with pytest.raises(BadInput, match="damaged|could not be copied"):
+    with pytest.raises(BadInput, match=r"damaged|could not be copied"):
         back_up(studio, tmp_path / "b")
     assert list((tmp_path / "b").iterdir()) == []
 
