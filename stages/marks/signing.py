@@ -29,8 +29,8 @@ PURPOSES = {
     "c2pa-kp-claimSigning": "1.3.6.1.4.1.62558.2.1",
 }
 """Extended key usages of a signer: the two that C2PA's trust model names where no list is configured, and the
-one of its own certificate policy (its number could not be looked up). Stated, as c2pa-python 0.38.1 takes only
-the first when nothing is."""
+one of its own certificate policy (its number could not be looked up). Stated, as c2pa-python 0.38.1 takes
+only the first when nothing is."""
 SETTINGS: dict[str, Any] = {
     "builder": {"thumbnail": {"enabled": False}},
     "trust": {"trust_config": "\n".join(PURPOSES.values())},
