@@ -10,24 +10,26 @@ from ..session import BEARER, SESSION
 from . import accounts, albums, jobs, me, operators, options, photos, portraits
 from .answers import Problem
 
+_STATUSES = {
+    400: "Not done: what was sent cannot be used.",
+    401: "Nobody is signed in, or the token is not valid.",
+    403: "Not allowed.",
+    404: "There is nothing here, or it is somebody else's.",
+    408: "The upload stopped half-way.",
+    409: "Not possible as things are now.",
+    410: "Used up or too old.",
+    413: "Too large.",
+    415: "Not a kind of file that is taken.",
+    429: "Too often: see Retry-After.",
+    500: "Something went wrong here; the message has its number.",
+    503: "Not possible just now: see Retry-After.",
+    507: "No room is left.",
+}
+_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": text}
-    for status, text in {
-        400: "Not done: what was sent cannot be used.",
-        401: "Nobody is signed in, or the token is not valid.",
-        403: "Not allowed.",
-        404: "There is nothing here, or it is somebody else's.",
-        408: "The upload stopped half-way.",
-        409: "Not possible as things are now.",
-        410: "Used up or too old.",
-        413: "Too large.",
-        415: "Not a kind of file that is taken.",
-        422: "Something is not as it must be.",
-        429: "Too often: see Retry-After.",
-        500: "Something went wrong here; the message has its number.",
-        503: "Not possible just now: see Retry-After.",
-        507: "No room is left.",
-    }.items()
+    # One names the model, which brings its schema; for each of the others FastAPI would build it again.
+    422: {"model": Problem, "description": "Something is not as it must be."},
+    **{status: {"description": text, "content": _CONTENT} for status, text in _STATUSES.items()},
 }
 
 
