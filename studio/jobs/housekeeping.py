@@ -18,8 +18,9 @@ from .afterwards import admit
 from .ledger import Held, Ledger
 from .order import UNFINISHED
 from .presence import LIVING, Presence, db_now
-from .running import DATABASE_TROUBLE, Running
+from .running import DATABASE_TROUBLE
 from .steps import queues_of, step_of, workflow_id
+from .underway import Running
 
 LOG = logging.getLogger(__name__)
 

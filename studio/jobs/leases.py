@@ -55,9 +55,10 @@ def release_all(db: Session, worker_id: str) -> None:
     db.execute(delete(GpuLease).where(GpuLease.worker_id == worker_id))
 
 
-def taken(db: Session, gpus: Collection[str]) -> bool:
-    """Whether any job has one of the GPUs."""
-    return db.scalar(select(GpuLease.gpu).where(GpuLease.gpu.in_(gpus)).limit(1)) is not None
+def taken(db: Session, gpus: Collection[str], *, but: Collection[str] = ()) -> bool:
+    """Whether any job, but these, has one of the GPUs."""
+    query = select(GpuLease.gpu).where(GpuLease.gpu.in_(gpus), GpuLease.job_id.not_in(but))
+    return db.scalar(query.limit(1)) is not None
 
 
 def sweep(db: Session) -> None:

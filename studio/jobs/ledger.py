@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..core import Studio
-from .steps import GPU_QUEUES, QUEUES, WORKFLOWS_VERSION, Step, step_named, workflow_id
+from .steps import GENERATE, LIGHT, QUEUES, TRAIN, WORKFLOWS_VERSION, Step, step_named, workflow_id
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
@@ -34,9 +34,10 @@ APPLICATION = "studio"
 SCHEMA = "dbos"
 POLL_S = 0.2
 """How often a worker asks a queue: what a GPU waits between two jobs."""
-GPU_SLOTS = 2
-"""Steps of a GPU queue one worker may have: one draws, the other may still be writing its files. That only
-one of them has the GPU is the lease's."""
+SLOTS = {LIGHT: 1, TRAIN: 3, GENERATE: 3}
+"""Steps of a queue one worker may have. Of a GPU queue one has the GPU, which is the lease's to see to; one
+may still write its files, and one may wait all prepared. How many more are taken is `watching.Gates`'s to
+say."""
 
 _COLUMNS = (
     "workflow_uuid",
@@ -284,7 +285,7 @@ def _open(url: str) -> tuple[DBOSClient, sa.Engine]:
     for queue in QUEUES:
         client.register_queue(
             queue,
-            worker_concurrency=GPU_SLOTS if queue in GPU_QUEUES else 1,
+            worker_concurrency=SLOTS[queue],
             polling_interval_sec=POLL_S,
         )
     return client, engine

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ..core import Studio
-from ..data import Job
+from ..data import Job, Worker
 from . import afterwards, leases, rows
 from .errors import GiveBack, StepInterrupted, WorkerLost
 from .ledger import Ledger
@@ -22,7 +21,9 @@ from .options import WorkerOptions
 from .presence import FencedToken, Presence, clock
 from .rows import Claim
 from .stats import Stats
-from .steps import Step, step_named, workflow_id
+from .steps import Step, queues_of, step_named, workflow_id
+from .trouble import HAND_OVER_S, REST_S, Trouble
+from .underway import Running
 from .works import Task, Work
 
 LOG = logging.getLogger(__name__)
@@ -35,70 +36,8 @@ POLL_S = 0.3
 """How soon a cancel, a free GPU, an answering database is noticed."""
 PATIENCE_S = 2.0
 """How long a step that was taken up waits for its GPU before it goes back into the queue."""
-TROUBLE_S = 900.0
-"""How long a step waits for a server, without a step forward, before the job fails."""
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-
-
-class Running:
-    """The steps this process works on now. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._steps: dict[FencedToken, tuple[str, Step]] = {}
-        self._gpu_done: set[FencedToken] = set()
-        self.leaving = threading.Event()
-        """Set when the worker ends: what is cancelled now goes on elsewhere."""
-
-    def jobs(self) -> list[str]:
-        """The jobs, in no order."""
-        with self._lock:
-            return [job_id for job_id, _ in self._steps.values()]
-
-    def workflows(self) -> set[tuple[str, str]]:
-        """(job, name of the step) of each."""
-        with self._lock:
-            return {(job_id, step.name) for job_id, step in self._steps.values()}
-
-    def on_gpu(self) -> bool:
-        """Whether a step has, or still wants, the GPU."""
-        with self._lock:
-            return any(step.on_gpu and t not in self._gpu_done for t, (_, step) in self._steps.items())
-
-    def writing(self, queue: str) -> int:
-        """How many steps of a GPU queue have left the GPU and write their files."""
-        with self._lock:
-            return sum(self._steps[token][1].queue == queue for token in self._gpu_done)
-
-    def cancel(self, job_id: str) -> None:
-        """Ask for the end of a job's step; nothing when it is none of ours."""
-        with self._lock:
-            tokens = [token for token, (its, _) in self._steps.items() if its == job_id]
-        for token in tokens:
-            token.cancel()
-
-    def leave(self) -> None:
-        """Ask for the end of all of them; they stay in their queues."""
-        self.leaving.set()
-        for job_id in self.jobs():
-            self.cancel(job_id)
-
-    @contextmanager
-    def step(self, job_id: str, step: Step, token: FencedToken) -> Iterator[None]:
-        """While a step is worked on."""
-        with self._lock:
-            self._steps[token] = (job_id, step)
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._steps[token]
-                self._gpu_done.discard(token)
-
-    def gpu_done(self, token: FencedToken) -> None:
-        """A step needs the GPU no more."""
-        with self._lock:
-            self._gpu_done.add(token)
+AHEAD_S = 30.0
+"""So long before a job leaves the GPU the next one may be taken up, to be ready when it does."""
 
 
 class StepRunner:
@@ -116,6 +55,7 @@ class StepRunner:
         self._studio, self._ledger, self._presence = studio, ledger, presence
         self._options, self._work, self._stats = options, work, stats
         self.running = Running()
+        self._handed_over: set[str] = set()
 
     def run(
         self, job_id: str, attempt: int, step_name: str, durable: Callable[[Callable[[], Any]], Any]
@@ -166,7 +106,7 @@ class StepRunner:
                 break
             time.sleep(POLL_S)
         LOG.info("job %s: %s begins", job_id, step.name)
-        trouble = _Trouble()
+        trouble = Trouble()
         while True:
             try:
                 answer = self._work.do(self._task(job_id, step, token), self._stats)
@@ -178,7 +118,7 @@ class StepRunner:
                 return {"outcome": "done", "next": _next(step, answer)}
 
     def _after(
-        self, error: Exception, job_id: str, step: Step, token: FencedToken, trouble: _Trouble
+        self, error: Exception, job_id: str, step: Step, token: FencedToken, trouble: Trouble
     ) -> dict[str, Any] | None:
         """What an error means; None = the step is tried again."""
         self._stay(job_id)
@@ -188,12 +128,34 @@ class StepRunner:
         if self._work.worth_waiting(error) and trouble.goes_on(self._fraction(job_id)):
             LOG.warning("job %s: %s waits: %s", job_id, step.name, note)
             self._note(job_id, note)
+            if trouble.lasts_s > HAND_OVER_S:
+                self._hand_over(job_id, step)
             self._pause(trouble.pause_s(), token)
             self._stay(job_id)
             return {"outcome": "cancelled"} if token.cancelled else None
         told = self._work.explain(error)
         LOG.warning("job %s: %s failed: %s (%s)", job_id, step.name, told.code, note)
         return {"outcome": "failed", "error": told.to_json(), "note": note}
+
+    def _hand_over(self, job_id: str, step: Step) -> None:
+        """Leave a job to workers whose servers may be well, once; nothing when there are none."""
+        if job_id in self._handed_over or not step.on_gpu or not self._others(step):
+            return
+        self._handed_over.add(job_id)
+        self.running.rests_until = clock() + REST_S
+        LOG.warning("job %s: left to other workers, our servers are in trouble", job_id)
+        self._insist(lambda: rows.give_back(self._studio, self._presence, job_id))
+        raise GiveBack
+
+    def _others(self, step: Step) -> bool:
+        def look() -> bool:
+            with self._studio.db.session() as db:
+                roles = db.scalars(
+                    select(Worker.role).where(Worker.id != self._presence.id, Worker.state == "running")
+                )
+                return any(step.queue in queues_of(role) for role in roles)
+
+        return self._insist(look)
 
     def _stay(self, job_id: str) -> None:
         """Raise GiveBack when this worker has to leave the job."""
@@ -211,21 +173,23 @@ class StepRunner:
         """While a step has the GPU for itself."""
         gpus = self._options.gpus(drawing=step.name == "draw")
         patience = clock() + PATIENCE_S
+        ahead = self.running.ahead.is_set()
         while not self._insist(lambda: leases.take(self._studio, self._presence, job_id, gpus)):
             if token.cancelled:
                 raise StepInterrupted("The step was ended while it waited for its GPU.")
-            if clock() > patience:
+            if clock() > patience + (AHEAD_S if ahead else 0.0):
                 # Another worker's GPU may be free; this one takes nothing while its own is not.
                 self._insist(lambda: rows.give_back(self._studio, self._presence, job_id))
                 raise GiveBack
             time.sleep(POLL_S)
+        self.running.gpu_wanted(token)
         try:
             yield
+            self.running.gpu_done(token)
         finally:
             # A worker that was lost has none any more; whoever declared it dead gave them back.
             if self._presence.sure():
                 self._insist(lambda: leases.release(self._studio, self._presence.id, job_id))
-            self.running.gpu_done(token)
 
     def _pause(self, seconds: float, token: FencedToken) -> None:
         until = clock() + seconds
@@ -272,26 +236,6 @@ class StepRunner:
                 )
 
         self._insist(write)
-
-
-class _Trouble:
-    """How long a step has been waiting for a server, without a step forward."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self._fraction = -1.0
-        self._times = 0
-
-    def goes_on(self, fraction: float) -> bool:
-        """Whether waiting is still worth it, the job being done so far."""
-        if self._since is None or fraction > self._fraction:
-            self._since, self._fraction, self._times = clock(), fraction, 0
-        return clock() - self._since < TROUBLE_S
-
-    def pause_s(self) -> float:
-        """How long to wait this time."""
-        self._times += 1
-        return float(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self._times - 1)))
 
 
 def _next(step: Step, answer: Mapping[str, Any]) -> str | None:

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ..core import Studio
-from ..data import Flag, Job
+from ..data import Flag, GpuLease, Job, Worker
 from . import leases
 from .errors import WorkerLost
+from .ledger import SLOTS
 from .options import WorkerOptions
 from .presence import Presence, clock
-from .running import DATABASE_TROUBLE, POLL_S, Running
+from .running import AHEAD_S, DATABASE_TROUBLE, POLL_S
 from .steps import GPU_QUEUES, queues_of
+from .underway import Running
 
 LOG = logging.getLogger(__name__)
 
@@ -33,36 +36,28 @@ class Gates:
     workers, not of one.
     """
 
-    def __init__(self, active: Any, slots: dict[str, int]) -> None:
+    def __init__(self, active: Any) -> None:
         """
         Args:
             active: DBOS's `_active_workflows_set`.
-            slots: Each queue's limit.
         """
-        self._active, self._slots = active, slots
-        self._entries: dict[str, list[Any]] = {}
-        self._open: dict[str, bool] = {}
+        self._active = active
+        self._entries: dict[str, list[Any]] = {queue: [] for queue in SLOTS}
 
-    def set(self, queue: str, *, is_open: bool, writing: int = 0) -> None:
-        """Open or close a queue.
+    def set(self, queue: str, *, room: int, working: int = 0) -> None:
+        """Say how many more may be taken from a queue.
 
         Args:
             queue: Which.
-            is_open: Whether one more is taken from it.
-            writing: Steps of it that have left the GPU: they keep their slot, and keep nobody from the GPU.
+            room: How many more; 0 closes it.
+            working: How many of it are worked on.
         """
-        slots = self._slots[queue]
-        wanted = max(0, slots - 1 - writing) if is_open else slots
-        entries = self._entries.setdefault(queue, [])
+        entries = self._entries[queue]
+        wanted = max(0, SLOTS[queue] - working - room) if room else SLOTS[queue]
         while len(entries) < wanted:
             entries.append(self._active.add(f"closed-{queue}-{len(entries)}", queue, None))
         while len(entries) > wanted:
             entries.pop().release()
-        self._open[queue] = is_open
-
-    def is_open(self, queue: str) -> bool:
-        """Whether the worker takes from it."""
-        return self._open.get(queue, True)
 
 
 class Watch:
@@ -82,6 +77,7 @@ class Watch:
         self._running, self._gates, self._on_lost = running, gates, on_lost
         self._stop = threading.Event()
         self._beat_at = 0.0
+        self._ticks = 0
         self._thread = threading.Thread(target=self._loop, name="worker-watch", daemon=True)
         self._gpus = {
             "train": options.gpus(drawing=False),
@@ -123,24 +119,48 @@ class Watch:
         if self._presence.lost.is_set():
             raise WorkerLost(f"The worker {self._presence.id} was declared dead.")
         with self._studio.db.session() as db:
-            mine = self._running.jobs()
-            cancelled = (
-                list(db.scalars(select(Job.id).where(Job.id.in_(mine), Job.cancel_asked_at.is_not(None))))
-                if mine
-                else []
-            )
-            gone = set(mine) - set(db.scalars(select(Job.id).where(Job.id.in_(mine)))) if mine else set()
+            self._cancel(db)
             paused = db.get(Flag, PAUSED) is not None
-            taken = {queue: leases.taken(db, gpus) for queue, gpus in self._gpus.items()}
-        for job_id in {*cancelled, *gone}:
-            self._running.cancel(job_id)
+            wanting = self._running.for_gpu()
+            taken = {queue: leases.taken(db, gpus, but=wanting) for queue, gpus in self._gpus.items()}
+            ahead = len(wanting) == 1 and self._nearly_free(db, wanting[0])
+        (self._running.ahead.set if ahead else self._running.ahead.clear)()
         takes = not paused and self._presence.state == "running" and not self._running.leaving.is_set()
+        free = (not wanting or ahead) and clock() >= self._running.rests_until
+        self._ticks += 1
         for queue in queues_of(self._options.role):
-            free = not (queue in GPU_QUEUES and (taken[queue] or self._running.on_gpu()))
-            self._gates.set(queue, is_open=takes and free, writing=self._running.writing(queue))
+            on_gpu = queue in GPU_QUEUES
+            room = takes and not (on_gpu and (taken[queue] or not free or not self._its_tick(queue)))
+            self._gates.set(queue, room=int(room), working=self._running.count(queue))
+
+    def _cancel(self, db: Session) -> None:
+        """End what its owner cancelled, or deleted."""
+        mine = self._running.jobs()
+        if not mine:
+            return
+        wanted = set(db.scalars(select(Job.id).where(Job.id.in_(mine), Job.cancel_asked_at.is_(None))))
+        for job_id in set(mine) - wanted:
+            self._running.cancel(job_id)
+
+    def _nearly_free(self, db: Session, job_id: str) -> bool:
+        """Whether the job on the GPU is about to leave it, and no other worker could take the next one."""
+        left = db.scalar(select(Job.time_left_s).where(Job.id == job_id))
+        if left is None or left > AHEAD_S:
+            return False
+        others = select(Worker.id).where(
+            Worker.id != self._presence.id,
+            Worker.state == "running",
+            Worker.role.in_(("all", self._options.role)),
+            Worker.id.not_in(select(GpuLease.worker_id)),
+        )
+        return db.scalar(others.limit(1)) is None
+
+    def _its_tick(self, queue: str) -> bool:
+        """A worker of both roles looks into one queue at a time: it can begin but one of what it took."""
+        return self._options.role != "all" or GPU_QUEUES[self._ticks % 2] == queue
 
     def _lost(self) -> None:
         for queue in queues_of(self._options.role):
-            self._gates.set(queue, is_open=False)
+            self._gates.set(queue, room=0)
         self._running.leave()
         self._on_lost()

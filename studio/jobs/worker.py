@@ -12,12 +12,12 @@ from ..core import Studio
 from . import rows
 from .errors import WorkerLost
 from .housekeeping import Housekeeping
-from .ledger import APPLICATION, GPU_SLOTS, WORKFLOW, Ledger, configure_dbos_logging
+from .ledger import APPLICATION, WORKFLOW, Ledger, configure_dbos_logging
 from .options import WorkerOptions
 from .presence import Presence
 from .running import StepRunner
 from .stats import Stats
-from .steps import GPU_QUEUES, QUEUES, WORKFLOWS_VERSION, queues_of
+from .steps import QUEUES, WORKFLOWS_VERSION, queues_of
 from .watching import Gates, Watch
 from .works import StudioWork, Work
 
@@ -28,7 +28,6 @@ LOG = logging.getLogger(__name__)
 
 LEAVE_S = 10.0
 """How long the steps under way may take to end when the worker is told to."""
-_SLOTS = {queue: GPU_SLOTS if queue in GPU_QUEUES else 1 for queue in QUEUES}
 
 
 def run_worker(
@@ -81,9 +80,9 @@ def _work(
     _take_back(studio, presence, ledger)
     runner = StepRunner(studio, ledger, presence, options, work, stats)
     dbos = _prepare_dbos(options, ledger, presence, runner)
-    gates = Gates(dbos._active_workflows_set, _SLOTS)
+    gates = Gates(dbos._active_workflows_set)
     for queue in QUEUES:
-        gates.set(queue, is_open=False)
+        gates.set(queue, room=0)
     ended = threading.Event()
     watch = Watch(studio, presence, options, runner.running, gates, on_lost=ended.set)
     house = Housekeeping(studio, ledger, presence, runner.running)
