@@ -65,8 +65,8 @@ def everything(house: House) -> tuple[str, dict[str, str]]:
     done = seed_job(house.studio, album, portraits=2, keep_until=time.time() + 9e5)
     seed_job(house.studio, album, portraits=1, parent_id=done.id)
     running = seed_job(
-        house.studio, album, state="running", stage="drawing", waiting=False, fraction=0.62, time_left_s=412.0,
-        done_pictures=3, total_pictures=8,
+        house.studio, album, state="running", stage="drawing", waiting=False, fraction=0.62,
+        time_left_s=412.0, done_pictures=3, total_pictures=8,
     )  # fmt: skip
     seed_preview(house.studio, running)
     with house.studio.db.session() as db:

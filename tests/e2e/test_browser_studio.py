@@ -24,7 +24,7 @@ from .conftest import PHOTOS, ROOT, environment
 pytestmark = pytest.mark.long
 
 FILES = sorted(PHOTOS.glob("0[1-5]*"))
-JOB_MS = 150_000
+JOB_MS = 300_000
 PASSWORD = "eine lange Nacht im Studio"
 SAID = {
     "sign-up": ("회원가입", "Sign up"),

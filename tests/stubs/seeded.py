@@ -6,6 +6,7 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ def seed_preview(studio: Studio, job: Job) -> None:
         row.preview = name
 
 
+@cache
 def draw_face(number: int, *, tone: str = "", blur: float = 0) -> bytes:
     """A JPEG that looks like a portrait from afar; another for each number."""
     width = SIZE[0]

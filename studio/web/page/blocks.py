@@ -24,16 +24,8 @@ SLOW_S = 8.0
 _ASSETS = Path(__file__).parent / "assets"
 
 
-def mount_page(app: FastAPI, studio: Studio, jobs: Jobs, language: Language) -> None:
-    """Serve the page in one language at `/ko` or `/en`.
-
-    Args:
-        app: The application; keeps strangers away from the page (they are sent to sign in) and Gradio's own
-            upload and file routes closed.
-        studio: The opened studio.
-        jobs: The client side of the jobs.
-        language: Of everything the page says.
-    """
+def mount_blocks(app: FastAPI, studio: Studio, jobs: Jobs, language: Language) -> None:
+    """What `mount_page` does, with Gradio imported."""
 
     async def signed_in(request: Request) -> str | None:
         token = request.cookies.get(COOKIE)

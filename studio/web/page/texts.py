@@ -133,7 +133,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "job-cancelling": ("취소하고 있습니다", "Cancelling"),
     "job-left": ("약 {minutes}분 남음", "about {minutes} min left"),
     "job-left-short": ("1분 이내", "less than a minute left"),
-    "job-pictures": ("{total}장 중 {done}장", "{done} of {total} pictures"),
+    "job-pictures": ("작업 {total}개 중 {done}개", "step {done} of {total}"),
     "job-close": ("이 창을 닫아도 됩니다. 완성되면 메일로 알려 드립니다.",
                   "You can close this page. A mail comes when they are ready."),
     "job-close-no-mail": ("이 창을 닫아도 계속 만들어집니다. 언제든 다시 열어 확인하세요.",
