@@ -31,6 +31,12 @@ QUIET = {
 }
 """Loggers of libraries that would drown the others."""
 
+RECIPE = ("stages", "train_lora", "sdwebui_client", "faces", "prompt_library")
+"""Loggers of the rooms that do a job's work."""
+
+_jobs: list[str] = []
+"""Jobs whose ids are bound now, in this process; appending and removing are atomic."""
+
 Event = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -78,10 +84,18 @@ def configure_logs(
 def bound(**values: str | int | None) -> Iterator[None]:
     """Put ids on every line that is logged inside: `with bound(job_id=job.id, worker_id=me):`.
 
-    Follows `contextvars`: into tasks that are started inside, not into plain threads.
+    Follows `contextvars`: into tasks that are started inside, not into plain threads. A recipe's threads get
+    the job's id all the same while this process works on one job alone.
     """
-    with structlog.contextvars.bound_contextvars(**{k: v for k, v in values.items() if v is not None}):
-        yield
+    job = values.get("job_id")
+    if job is not None:
+        _jobs.append(str(job))
+    try:
+        with structlog.contextvars.bound_contextvars(**{k: v for k, v in values.items() if v is not None}):
+            yield
+    finally:
+        if job is not None:
+            _jobs.remove(str(job))
 
 
 class RequestLog:
@@ -158,9 +172,19 @@ def _access_line(_logger: Any, _method: str, event: Event) -> Event:
     return event
 
 
+def _of_the_only_job(_logger: Any, _method: str, event: Event) -> Event:
+    """Name the job on lines of a recipe's threads, when it cannot be another's."""
+    if "job_id" not in event and str(event.get("logger", "")).startswith(RECIPE):
+        jobs = set(_jobs)
+        if len(jobs) == 1:
+            event["job_id"] = jobs.pop()
+    return event
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
+    _of_the_only_job,
     structlog.stdlib.add_log_level,
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),

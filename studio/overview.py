@@ -150,8 +150,11 @@ def is_silent(studio: Studio, worker: Worker, now: float) -> bool:
 def servers(studio: Studio) -> list[Row]:
     """GPUs of all workers that are not stopped: how busy since the worker started, and which job has them."""
     with studio.db.session() as db:
-        held = {lease.gpu: lease.job_id for lease in db.scalars(select(GpuLease))}
+        leases = list(db.scalars(select(GpuLease)))
         alive = list(db.scalars(select(Worker).where(Worker.state.in_(("running", "draining")))))
+    # A GPU may be leased by its own name, beside or instead of its WebUI's address.
+    held = {lease.gpu: lease.job_id for lease in leases}
+    works_on = {lease.worker_id: lease.job_id for lease in leases}
     rows = []
     for worker in sorted(alive, key=lambda one: one.id):
         stats = worker.stats.get("servers", {})
@@ -167,7 +170,7 @@ def servers(studio: Studio) -> list[Row]:
                     "busy_share": round(min(1.0, busy_s / all_s), 3) if all_s > 0 else 0.0,
                     "busy_s": busy_s,
                     "generations": int(one.get("generations", 0)),
-                    "job": held.get(url),
+                    "job": held.get(url) or works_on.get(worker.id),
                 }
             )
     return rows

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ..core import Studio
 from ..data import Job, Worker
+from ..logs import bound
 from . import afterwards, leases, rows
 from .errors import GiveBack, StepInterrupted, WorkerLost
 from .ledger import Ledger
@@ -76,7 +77,7 @@ class StepRunner:
         """
         step = step_named(step_name)
         token = FencedToken(self._presence)
-        with self.running.step(job_id, step, token):
+        with bound(job_id=job_id, worker_id=self._presence.id), self.running.step(job_id, step, token):
             try:
                 answer = durable(lambda: self._do(job_id, attempt, step, token))
                 if answer["outcome"] != "over":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,24 @@ def test_a_line_has_when_who_and_what() -> None:
     assert (second["event"], second["seconds"], second["level"]) == ("slow", 4.5, "warning")
     assert "job_id" not in third
     assert "worker_id" not in first
+
+
+def test_a_recipes_threads_name_the_job_when_there_is_one_alone() -> None:
+    stream = open_log()
+
+    def log_in_a_thread() -> None:
+        thread = threading.Thread(
+            target=lambda: [logging.getLogger(n).info("x") for n in ("stages.a", "dbos")]
+        )
+        thread.start()
+        thread.join()
+
+    with bound(job_id="a"):
+        log_in_a_thread()
+        with bound(job_id="b"):
+            log_in_a_thread()
+    log_in_a_thread()
+    assert [line.get("job_id") for line in lines(stream)] == ["a", None, None, None, None, None]
 
 
 def test_configured_twice_is_one_line_each() -> None:
