@@ -104,10 +104,11 @@ def test_ci_and_readme_run_the_same_tests() -> None:
     assert "sh scripts/test.sh\n" in (ROOT / "README.md").read_text()
 
 
-def test_the_readmes_first_command_is_the_one_setup_names() -> None:
-    setup = (ROOT / "scripts" / "setup.sh").read_text()
-    (named,) = re.findall(r'echo "    (\.venv/.*)"', setup)
-    assert f"sh scripts/setup.sh && {named}" in (ROOT / "README.md").read_text()
+def test_the_readmes_first_commands_are_those_setup_names() -> None:
+    setup, readme = (ROOT / "scripts" / "setup.sh").read_text(), (ROOT / "README.md").read_text()
+    studio, portraits = re.findall(r'echo "    (\.venv/.*)"', setup)
+    assert f"sh scripts/setup.sh && {portraits}" in readme
+    assert f"sh scripts/setup.sh --studio && {studio}" in readme
 
 
 EXAMPLES = blocks(ROOT / "docs" / "quickstart.md", "python")
