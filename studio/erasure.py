@@ -20,7 +20,7 @@ from .core import Studio
 from .data import Album, Job, Mail, Receipt, User
 from .erasing import files, models, targets
 from .erasing.targets import Target, What
-from .erasing.words import describe
+from .erasing.words import WORKING, describe, left_over, shown
 from .refusals import not_found
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ __all__ = [
     "erase_photos",
     "erase_portraits",
     "finish_erasures",
+    "left_over",
+    "shown",
 ]
 
 STOP_S = 12.0
@@ -44,8 +46,6 @@ GIVE_UP_S = 7 * 86_400.0
 """A models folder that was not reached for so long is given up, and the receipt says so."""
 _POLL_S = 0.1
 _UNFINISHED = ("queued", "running")
-_WORKING = ("target", "cleared")
-"""What an unfinished receipt needs, and a finished one does not keep."""
 
 
 class JobsClient(Protocol):
@@ -281,7 +281,7 @@ class _Erasure:
 
     def _delete_rows(self, target: Target, *, unreached: bool) -> Receipt:
         """Rows last: as long as they are there, the deletion can be asked for again."""
-        content = {name: value for name, value in self._content.items() if name not in _WORKING}
+        content = {name: value for name, value in self._content.items() if name not in WORKING}
         if content.get("left") != ["models-folder-given-up"]:
             content.pop("left", None)
         if unreached:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..data import Receipt
 from ..refusals import Language
 
@@ -37,6 +39,20 @@ _LEFT: dict[str, dict[Language, str]] = {
 }
 
 
+WORKING = ("target", "cleared")
+"""What an unfinished receipt needs, and neither a finished one keeps nor anybody is shown."""
+
+
+def shown(receipt: Receipt) -> dict[str, Any]:
+    """The receipt's numbers, and why something is left."""
+    return {name: value for name, value in receipt.content.items() if name not in WORKING}
+
+
+def left_over(receipt: Receipt, language: Language) -> list[str]:
+    """What is left, why, and what becomes of it; empty when nothing is."""
+    return [_LEFT[code][language] for code in receipt.content.get("left", ()) if code in _LEFT]
+
+
 def describe(receipt: Receipt, language: Language) -> list[str]:
     """A receipt in words: what was deleted, and what is left and why."""
     content = receipt.content
@@ -44,4 +60,4 @@ def describe(receipt: Receipt, language: Language) -> list[str]:
     if content.get("bytes"):
         megabytes = max(1, round(content["bytes"] / 1e6))
         lines.append({"en": f"Space freed: {megabytes} MB", "ko": f"비운 공간: {megabytes} MB"}[language])
-    return [*lines, *(_LEFT[code][language] for code in content.get("left", ()) if code in _LEFT)]
+    return [*lines, *left_over(receipt, language)]

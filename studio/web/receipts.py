@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..data import Receipt
+from ..erasing.words import left_over, shown
 from ..refusals import Language
 
 _NAMES: dict[str, tuple[str, str]] = {
@@ -23,6 +24,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "workflows": ("대기열 기록", "Queue entries"),
     "loras": ("WebUI의 LoRA 파일", "LoRA files in WebUIs"),
 }
+_LEFT = ("남은 것", "Left")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -33,7 +35,9 @@ def receipt_lines(receipt: Receipt, language: Language) -> list[tuple[str, str]]
         receipt: The row.
         language: Of the names; a count of an unknown name is shown by that name.
     """
-    return _lines(receipt.content, 0 if language == "ko" else 1)
+    column = 0 if language == "ko" else 1
+    numbers = {name: value for name, value in shown(receipt).items() if name != "left"}
+    return [*_lines(numbers, column), *((_LEFT[column], text) for text in left_over(receipt, language))]
 
 
 def _lines(content: dict[str, object], column: int) -> list[tuple[str, str]]:

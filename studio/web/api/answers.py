@@ -9,6 +9,7 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict
 
 from ...data import ApiToken, Receipt, User
+from ...erasing.words import shown
 from ...refusals import Refused
 from ...views import ErrorView, PhotoView, Words
 
@@ -135,7 +136,7 @@ def error_view(refused: Refused) -> ErrorView:
 
 def receipt_view(row: Receipt) -> ReceiptView:
     """A receipt's row as it is shown."""
-    return ReceiptView(id=row.id, what=row.what, state=row.state, content=row.content, at=row.at)
+    return ReceiptView(id=row.id, what=row.what, state=row.state, content=shown(row), at=row.at)
 
 
 def estimate_view(found: Estimate) -> EstimateView:

@@ -29,8 +29,11 @@ from studio.erasure import (
     erase_photos,
     erase_portraits,
     finish_erasures,
+    left_over,
+    shown,
 )
 from studio.refusals import Refused
+from studio.web.receipts import receipt_lines
 from studio.work.used import UsedPictures, used_by
 from tests.stubs.studios import make_studio, make_user
 
@@ -511,3 +514,15 @@ def test_a_receipt_says_what_went(scene: Scene, language: Any) -> None:
     lines = describe(erase_album(scene.studio, scene.user, scene.album, jobs=scene.jobs), language)
     assert len(lines) == 6
     assert "3" in lines[0]
+
+
+def test_a_receipt_that_is_not_done_shows_no_identifiers(scene: Scene, tmp_path: Path) -> None:
+    scene.models_dir.rename(tmp_path / "elsewhere")
+    receipt = erase_model(scene.studio, scene.user, scene.album, jobs=scene.jobs)
+    assert scene.album in json.dumps(receipt.content)
+    assert scene.album not in json.dumps(shown(receipt))
+    assert left_over(receipt, "ko")[0].startswith("그림 서버에")
+    lines = receipt_lines(receipt, "en")
+    assert lines[-1][0] == "Left"
+    assert "as soon as it is there" in lines[-1][1]
+    assert not any("target" in name or "cleared" in name for name, _ in lines)
