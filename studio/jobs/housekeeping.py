@@ -12,7 +12,7 @@ import time
 from sqlalchemy import CursorResult, select, update
 
 from ..core import Studio
-from ..data import Flag, Job, Worker
+from ..data import Job, Worker
 from . import leases, rows
 from .afterwards import admit
 from .ledger import Held, Ledger
@@ -28,7 +28,6 @@ SWEEP_EVERY_S = 600.0
 SETTLED_S = 5.0
 """A row younger than this may still be on its way from one database to the other."""
 KEEP_WORKFLOWS_S = 7 * 86_400.0
-_SWEPT = "swept"
 
 
 class Housekeeping:
@@ -152,26 +151,10 @@ class Housekeeping:
 
     def sweep(self) -> None:
         """Delete what is past its time; every ten minutes, by one worker."""
-        if not self._turn_to_sweep():
-            return
-        self._ledger.prune(before=time.time() - KEEP_WORKFLOWS_S)
         from ..retention import sweep
 
-        sweep(self._studio)
-
-    def _turn_to_sweep(self) -> bool:
-        now = time.time()
-        with self._studio.db.session() as db:
-            done = db.execute(
-                update(Flag).where(Flag.key == _SWEPT, Flag.at < now - SWEEP_EVERY_S).values(at=now)
-            )
-            assert isinstance(done, CursorResult)
-            if done.rowcount == 1:
-                return True
-            if db.get(Flag, _SWEPT) is not None:
-                return False
-            db.merge(Flag(key=_SWEPT, at=now))
-            return True
+        if sweep(self._studio, every_s=SWEEP_EVERY_S):
+            self._ledger.prune(before=time.time() - KEEP_WORKFLOWS_S)
 
 
 def _without_attempt(name: str) -> str:
