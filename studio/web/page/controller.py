@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...accounts import csrf_token
 from ...core import Studio
+from ...data import Job
 from ...refusals import Language, Refused, not_found
 from .actions import ACTIONS, Asked, Outcome
 from .place import Place
 from .render import render, render_trouble
-from .scene import Scene, build_scene
+from .scene import ACTIVE, Scene, build_scene
 from .texts import words
 
 if TYPE_CHECKING:
@@ -50,10 +51,26 @@ class Controller:
 
     def tick(self, user_id: str, token: str, seen: dict[str, Any]) -> dict[str, Any] | None:
         """What is to be seen now, or None when the browser shows just that."""
-        shown = self._show(user_id, token, Place.parse(seen.get("place")))
-        if shown["stamp"] == seen.get("stamp"):
+        place = Place.parse(seen.get("place"))
+        pulse = self._pulse(user_id, place)
+        if pulse is not None and pulse == seen.get("pulse"):
+            return None
+        shown = self._show(user_id, token, place)
+        if shown["stamp"] == seen.get("stamp") and shown.get("pulse") == seen.get("pulse"):
             return None
         return {**shown, "seq": seen.get("seq")}
+
+    def _pulse(self, user_id: str, place: Place) -> str | None:
+        """Changes when the waited-for job does: one row instead of a screen, for those who wait."""
+        if place.step != "job" or place.id is None:
+            return None
+        with self.studio.db.session() as db:
+            job = db.get(Job, place.id)
+        if job is None or job.user_id != user_id:
+            return None
+        position = self.jobs.position(job.id) if job.state in ACTIVE and job.waiting else None
+        row = [getattr(job, column.key) for column in Job.__table__.columns]
+        return _stamp(repr((row, position)))
 
     def _do(self, name: str, asked: Asked) -> Outcome:
         action = ACTIONS.get(name)
@@ -84,12 +101,14 @@ class Controller:
         return {"html": html, "place": str(place), "stamp": _stamp(html), "every_s": QUIET_S}
 
     def _screen(self, scene: Scene, token: str) -> dict[str, Any]:
-        html = render(scene, csrf_token(self.studio, token))
+        csrf = csrf_token(self.studio, token)
+        html = render(scene, csrf)
         return {
             "html": html,
             "place": str(scene.place),
             "stamp": _stamp(html),
-            "csrf": csrf_token(self.studio, token),
+            "pulse": self._pulse(scene.user.id, scene.place),
+            "csrf": csrf,
             "every_s": BUSY_S if scene.busy else QUIET_S,
         }
 
@@ -98,6 +117,6 @@ class Controller:
         return {"kind": "bad", "text": f"{text} {hint}".strip()}
 
 
-def _stamp(html: str) -> str:
+def _stamp(text: str) -> str:
     """Tells screens apart; the browser names the one it shows."""
-    return hashlib.sha256(html.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -69,13 +69,33 @@ def test_nothing_is_sent_while_nothing_changed(page: Controller, studio: Studio,
     assert first is not None
     assert first["place"] == f"#/job/{job.id}"
     assert first["every_s"] == BUSY_S
-    seen = {"place": first["place"], "stamp": first["stamp"], "seq": 3}
+    seen = {"place": first["place"], "stamp": first["stamp"], "pulse": first["pulse"], "seq": 3}
     assert page.tick(user.id, "a-session", seen) is None
     with studio.db.session() as db:
         db.get_one(Job, job.id).fraction = 0.5
     after = page.tick(user.id, "a-session", seen)
     assert after is not None
     assert (after["seq"], 'aria-valuenow="50"' in after["html"]) == (3, True)
+
+
+def test_a_move_in_the_queue_is_a_change(page: Controller, studio: Studio, user: User) -> None:
+    job = seed_job(studio, seed_album(studio, user, photos=1, bad=0))
+    first = act(page, user, "open", place=f"#/job/{job.id}")
+    assert "1 ahead of you" in first["html"]
+    page.jobs.place = 1  # type: ignore[attr-defined]
+    after = page.tick(user.id, "a-session", {name: first[name] for name in ("place", "stamp", "pulse")})
+    assert after is not None
+    assert "You are next" in after["html"]
+
+
+def test_a_pulse_of_anothers_job_tells_nothing(
+    page: Controller, studio: Studio, user: User, other: User
+) -> None:
+    job = seed_job(studio, seed_album(studio, other, photos=1, bad=0), state="running")
+    theirs = act(page, other, "open", place=f"#/job/{job.id}")
+    shown = page.tick(user.id, "a-session", {name: theirs[name] for name in ("place", "stamp", "pulse")})
+    assert shown is not None
+    assert shown["place"] == "#/photos"
 
 
 def test_dropped_photos_get_one_album_however_often_it_is_asked(
@@ -122,7 +142,7 @@ def test_wishes_are_kept_and_priced(page: Controller, studio: Studio, user: User
     )
     kept = row(studio, Album, album.id)
     assert (kept.wishes["tone"], kept.wishes["count"], kept.subject) == ("cool", 2, "man")
-    assert re.search(r'class="price".*?minute', shown["html"], re.DOTALL)
+    assert re.search(r'class="price".*?min\b', shown["html"], re.DOTALL)
 
 
 def test_without_consent_the_form_says_what_is_missing(page: Controller, studio: Studio, user: User) -> None:

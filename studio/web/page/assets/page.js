@@ -4,9 +4,9 @@ const language = root.getAttribute('lang');
 document.documentElement.lang = language;
 // Screens are drawn in here; messages and questions lie beside it and are not touched by a new screen.
 const frame = root.appendChild(document.createElement('div'));
-const state = { place: location.hash, stamp: null, csrf: '', seq: 0, shown: 0, judging: new Set(), moved: true, early: [] };
+const state = { place: location.hash, stamp: null, pulse: null, csrf: '', seq: 0, shown: 0, judging: new Set(), moved: true, early: [] };
 
-window.studioSeen = () => ({ place: state.place, stamp: state.stamp, seq: state.seq });
+window.studioSeen = () => ({ place: state.place, stamp: state.stamp, pulse: state.pulse, seq: state.seq });
 
 // ---- asking ---------------------------------------------------------------------------------------------------
 
@@ -45,6 +45,7 @@ function show(value) {
   const from = state.place;
   state.place = value.place;
   state.stamp = value.stamp;
+  state.pulse = value.pulse;
   const parsed = document.createElement('div');
   parsed.innerHTML = value.html;
   localise(parsed);
