@@ -109,6 +109,29 @@ def test_every_step_may_be_repeated(place: Place, first: Job) -> None:
     assert again["portraits"] == 2
 
 
+def test_a_delivery_that_was_killed_is_finished(
+    place: Place, first: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = place.job(TINY_JOB.model_copy(update={"tone": "cool", "count": 1}))
+
+    def killed(*_args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with WebUI(place.url) as webui:
+        draw_portraits(place.context(job, webui))
+    with monkeypatch.context() as patch:
+        patch.setattr("studio.work.deliver._save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            deliver_portraits(place.context(job))
+    assert place.portraits(job) == []
+    (place.folder(job) / "stages" / "07-1-txt2img.jpg").write_bytes(b"of an earlier attempt")
+    assert deliver_portraits(place.context(job))["portraits"] == 1
+    (row,) = place.portraits(job)
+    assert row.sha256 == place.portraits(first)[0].sha256
+    assert len(list((place.folder(job) / "stages").iterdir())) == 4
+    assert not (place.folder(job) / "raw").exists()
+
+
 def test_a_retouch_makes_only_what_changes(place: Place, first: Job) -> None:
     made = generations_of(place)
     job = place.do(place.job(TINY_JOB.model_copy(update={"tone": "warm", "count": 1}), parent_id=first.id))
