@@ -10,6 +10,7 @@ from pathlib import Path
 from .data import Database, Layout, database_url
 from .errors import BadInput
 from .service_settings import StudioSettings
+from .settings import SANDBOX, split_urls
 
 MIN_SECRET = 32
 
@@ -25,15 +26,25 @@ class Studio:
     """Signs links and cookies; never logged."""
     public_url: str
     """Address in mails, without a slash at the end."""
+    sandbox: bool = False
+    """Whether stand-ins are drawn and no portraits, which every page says."""
 
     @classmethod
-    def open(cls, settings: StudioSettings, *, public_url: str | None = None, migrate: bool = True) -> Studio:
+    def open(
+        cls,
+        settings: StudioSettings,
+        *,
+        public_url: str | None = None,
+        migrate: bool = True,
+        sandbox: bool | None = None,
+    ) -> Studio:
         """Open the data directory and the database.
 
         Args:
             settings: The operator's.
             public_url: Used when the settings name none.
             migrate: Whether the tables are brought to this version first.
+            sandbox: Whether the stand-in for a WebUI draws; None = when the settings name no WebUI.
 
         Raises:
             BadInput: The data directory cannot be written, or the secret is too short.
@@ -51,7 +62,10 @@ class Studio:
         if migrate:
             database.migrate()
         address = (settings.public_url or public_url or "http://127.0.0.1:8000").rstrip("/")
-        return cls(settings, layout, database, _secret(settings, layout.root / "secret.key"), address)
+        if sandbox is None:
+            sandbox = {url.lower() for url in split_urls(settings.url)} <= {SANDBOX}
+        secret = _secret(settings, layout.root / "secret.key")
+        return cls(settings, layout, database, secret, address, sandbox)
 
     def close(self) -> None:
         """Give the database's connections back."""

@@ -77,11 +77,10 @@ def estimate(studio: Studio, user_id: str, album_id: str, wishes: Wishes) -> Est
         past_draw, past_train = _seconds_a_picture(db), _seconds(db, "training")
         waits = _waits(db, past_draw, past_train)
         photos = db.scalar(select(func.count()).where(Photo.album_id == album.id)) or 10
-    sandbox = studio.settings.url.strip().lower() in ("", "sandbox")
-    draw = _of(past_draw, generations) or _guessed_draw(preset, generations, sandbox=sandbox)
+    draw = _of(past_draw, generations) or _guessed_draw(preset, generations, sandbox=studio.sandbox)
     training = Range(0.0, 0.0)
     if trains:
-        training = _of(past_train, 1) or _guessed_training(preset, photos, sandbox=sandbox)
+        training = _of(past_train, 1) or _guessed_training(preset, photos, sandbox=studio.sandbox)
     total = Range(*LIGHT_S) + draw + training
     known = len(past_draw) >= ENOUGH and (not trains or len(past_train) >= ENOUGH)
     return Estimate(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..core import Studio
+    from ..jobs import Jobs
     from ..serving import Workplace
 
 DEFAULT_PORT = 8000
@@ -62,6 +63,7 @@ def serve(host: str, port: int, data_dir: str | None, no_worker: bool, **given: 
     from pathlib import Path
 
     from ..core import Studio
+    from ..jobs import Jobs
     from ..logs import configure_logs
     from ..mail import check_mail_settings
     from ..service_settings import load_settings
@@ -77,37 +79,45 @@ def serve(host: str, port: int, data_dir: str | None, no_worker: bool, **given: 
     console = make_console(stderr=False)
     with bind(host, port) as listener:
         url = address_of(listener, host)
-        studio = Studio.open(settings, public_url=url)
+        # Workers elsewhere draw with WebUIs of their own, whatever is named here.
+        stand_in = webui.target.sandbox and not no_worker
+        studio = Studio.open(settings, public_url=url, sandbox=stand_in)
         console.print(f"Starting the studio at {url}: the page takes some seconds to load …", highlight=False)
+        jobs = Jobs(studio)
         try:
+            # Before the worker is started, so that one process alone makes DBOS's tables.
+            jobs.warm_up()
             with children(
                 studio,
-                sandbox=webui.target.sandbox,
+                sandbox=stand_in,
                 urls=_urls(webui),
                 worker_args=_worker_args(given),
                 workers=0 if no_worker else 1,
             ) as workplace:
-                _serve(studio, listener, console, url, workplace, worker=not no_worker)
+                _serve(studio, jobs, listener, console, url, workplace, worker=not no_worker)
         finally:
+            jobs.close()
             studio.close()
     return ExitCode.DONE
 
 
 def _serve(
-    studio: Studio, listener: Any, console: Console, url: str, workplace: Workplace, *, worker: bool
+    studio: Studio,
+    jobs: Jobs,
+    listener: Any,
+    console: Console,
+    url: str,
+    workplace: Workplace,
+    *,
+    worker: bool,
 ) -> None:
-    from ..jobs import Jobs
     from ..serving import make_server
     from ..web.app import build_app
 
-    jobs = Jobs(studio)
-    try:
-        app = build_app(studio, jobs, page=True)
-        server = make_server(app, trusted_proxies=studio.settings.trusted_proxies)
-        _greet(console, studio, url, workplace, worker=worker)
-        server.run(sockets=[listener])
-    finally:
-        jobs.close()
+    app = build_app(studio, jobs, page=True)
+    server = make_server(app, trusted_proxies=studio.settings.trusted_proxies)
+    _greet(console, studio, url, workplace, worker=worker)
+    server.run(sockets=[listener])
 
 
 def _urls(webui: WebUIOptions) -> list[str]:

@@ -62,7 +62,7 @@ def render(
         "language": spoken,
         "links": _language_links(request),
         "refused": None,
-        "sandbox": is_sandbox(request),
+        "sandbox": studio_of(request).sandbox,
         **(values or {}),
     }
     html = environment().get_template(template).render(shown)
@@ -110,11 +110,6 @@ def moment(at: float) -> str:
 def is_page_served(request: Request) -> bool:
     """Whether the Gradio page is mounted."""
     return bool(request.app.state.page)
-
-
-def is_sandbox(request: Request) -> bool:
-    """Whether the studio works with the stand-in, which every page says."""
-    return not studio_of(request).settings.url.strip()
 
 
 def _asked(request: Request) -> Language | None:

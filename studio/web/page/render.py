@@ -34,7 +34,7 @@ def render(scene: Scene, csrf: str) -> str:
         say=words(scene.language),
         stage_titles={name: titles[scene.language] for name, titles in STAGE_TITLES.items()},
         of=lambda text: _in(text, scene.language),
-        sandbox=scene.studio.settings.url.strip().lower() in ("", "sandbox"),
+        sandbox=scene.studio.sandbox,
     )
 
 

@@ -6,12 +6,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from studio.cli._options import WebUIOptions
-from studio.cli.serve import _urls, _worker_args
+from studio.cli.serve import _urls, _worker_args, serve
 from studio.cli.worker import worker_name
 from studio.connect import Target, parse_address
+from studio.core import Studio
 from studio.errors import BadInput
+from studio.service_settings import StudioSettings
 from studio.serving import address_of, bind
 from studio.settings import Settings
 
@@ -87,3 +90,38 @@ def test_other_names_are_refused(name: str) -> None:
         return
     with pytest.raises(BadInput, match="--name"):
         worker_name(name, "all")
+
+
+@pytest.mark.parametrize(
+    ("url", "stands_in"),
+    [("", True), ("Sandbox", True), ("http://gpu:7860", False), ("sandbox http://gpu", False)],
+)
+def test_a_studio_whose_settings_name_no_webui_draws_stand_ins(
+    tmp_path: Path, url: str, stands_in: bool
+) -> None:
+    studio = Studio.open(StudioSettings(data_dir=tmp_path, url=url))
+    studio.close()
+    assert studio.sandbox is stands_in
+
+
+@pytest.mark.parametrize(
+    ("args", "stands_in"),
+    [
+        (["--webui", "http://gpu:7860"], False),
+        (["--webui", "sandbox"], True),
+        (["--webui", "sandbox", "--no-worker"], False),
+    ],
+)
+def test_the_pages_say_sandbox_only_where_it_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], stands_in: bool
+) -> None:
+    told: dict[str, object] = {}
+
+    def noted(_settings: StudioSettings, **options: object) -> Studio:
+        told.update(options)
+        raise BadInput("opened")
+
+    monkeypatch.setattr(Studio, "open", noted)
+    monkeypatch.delenv("SDWEBUI_URL", raising=False)
+    CliRunner().invoke(serve, [*args, "--port", "0", "--data-dir", str(tmp_path)], standalone_mode=False)
+    assert told["sandbox"] is stands_in
