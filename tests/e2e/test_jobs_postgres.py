@@ -56,7 +56,7 @@ def test_nothing_is_lost_or_made_twice(studio: Studio, postgres: Postgres) -> No
     jobs, dice = Jobs(studio), random.Random(SEED)
     workers = [WorkerProcess(studio, f"w{n}", FAKE_SECONDS="0.4", FAKE_DEAD_S="6") for n in range(3)]
     try:
-        users = [make_user(studio, n) for n in range(USERS)]
+        users = [make_user(studio) for _ in range(USERS)]
         handed_in = [hand_in(studio, jobs, users[n % USERS]) for n in range(JOBS)]
         until(lambda: work.noted("piece"), 60)
         for round_ in range(KILLS):

@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from studio.connect import Address, Target
 from studio.core import Studio
-from studio.data import Album, Job, Photo, User
+from studio.data import Album, Job, Photo, User, new_id
 from studio.jobs import Jobs, Task, WorkerOptions, run_worker
 from studio.refusals import Refused
 from studio.service_settings import StudioSettings, load_settings
@@ -110,10 +110,10 @@ def quick_settings(root: Path, **changes: Any) -> StudioSettings:
     return load_settings(data_dir=root, **{**QUICK, **changes})
 
 
-def make_user(studio: Studio, number: int = 0) -> str:
+def make_user(studio: Studio) -> str:
     """A user who may begin jobs."""
     with studio.db.session() as db:
-        user = User(email=f"user{number}@example.org", confirmed_at=time.time())
+        user = User(email=f"{new_id()}@example.org", confirmed_at=time.time())
         db.add(user)
     return user.id
 

@@ -75,7 +75,7 @@ def test_albums_of_others_and_those_that_are_not_ready_are_refused(
 ) -> None:
     album_id = make_album(studio, user_id)
     with refused("not-found"):
-        jobs.submit(make_user(studio, 1), album_id, ONE)
+        jobs.submit(make_user(studio), album_id, ONE)
     with studio.db.session() as db:
         db.execute(update(Album).values(consent_at=None))
     with pytest.raises(Refused):
@@ -95,7 +95,7 @@ def test_quotas(studio: Studio, jobs: Jobs, user_id: str) -> None:
     with studio.db.session() as db:
         db.execute(update(User).values(quota_jobs=4, quota_portraits_month=4))
     hand_in(studio, jobs, user_id)
-    hand_in(studio, jobs, make_user(studio, 1))
+    hand_in(studio, jobs, make_user(studio))
 
 
 def test_what_failed_or_is_old_does_not_count(studio: Studio, jobs: Jobs, user_id: str) -> None:
@@ -180,7 +180,7 @@ def test_requeuing_is_a_new_attempt(studio: Studio, jobs: Jobs, ledger: Ledger, 
 
 
 def test_a_priority_is_changed_in_both_databases(studio: Studio, jobs: Jobs, user_id: str) -> None:
-    first, second = (hand_in(studio, jobs, make_user(studio, n)) for n in (1, 2))
+    first, second = (hand_in(studio, jobs, make_user(studio)) for _ in "ab")
     assert (jobs.position(first), jobs.position(second)) == (1, 2)
     jobs.set_priority(second, 1)
     assert (jobs.position(first), jobs.position(second)) == (2, 1)

@@ -62,7 +62,7 @@ def make_runner(studio: Studio, work: FakeWork, name: str = "w1") -> StepRunner:
 
 
 def waiting_job(studio: Studio, stage: str = "choosing") -> str:
-    user_id = make_user(studio, int(time.time() * 1e6))
+    user_id = make_user(studio)
     with studio.db.session() as db:
         job = Job(user_id=user_id, album_id=make_album(studio, user_id), stage=stage)
         db.add(job)
