@@ -19,7 +19,7 @@ from tests.stubs.seeded_server import served
 
 from .browser import DESK, PHONE, SMALL_PHONE, chromium, opened, shot, small_targets, too_wide, visit
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 NASTY = '<img src=x onerror="document.title=1">'
 

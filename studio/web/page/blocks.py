@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from fastapi import FastAPI, Request
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from ...accounts import user_of_session
@@ -54,7 +55,11 @@ def build_blocks(controller: Controller) -> gr.Blocks:
     with blocks:
         page = gr.HTML(
             value=None,
-            html_template='<div class="studio" lang="' + controller.language + '"></div>',
+            html_template=str(
+                Markup('<div class="studio" lang="{}"><p class="loading">{}</p></div>').format(
+                    controller.language, say("loading")
+                )
+            ),
             js_on_load=(_ASSETS / "page.js").read_text(encoding="utf-8"),
             apply_default_css=False,
             elem_id="studio",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...accounts import csrf_token
 from ...core import Studio
-from ...data import Job
+from ...data import UNFINISHED, Job
 from ...refusals import Language, Refused, not_found
 from .actions import ACTIONS, Asked, Outcome
 from .place import Place
 from .render import render, render_trouble
-from .scene import ACTIVE, Scene, build_scene
+from .scene import Scene, build_scene
 from .texts import words
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Controller:
             job = db.get(Job, place.id)
         if job is None or job.user_id != user_id:
             return None
-        position = self.jobs.position(job.id) if job.state in ACTIVE and job.waiting else None
+        position = self.jobs.position(job.id) if job.state in UNFINISHED and job.waiting else None
         row = [getattr(job, column.key) for column in Job.__table__.columns]
         return _stamp(repr((row, position)))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...access import album_of, job_of, portrait_of
 from ...core import Studio
-from ...data import Album, Job, User
+from ...data import UNFINISHED, Album, Job, User
 from ...refusals import Language, not_found
 from ...views import albums_of_user, jobs_of_user
 from .place import Place, Step
@@ -15,8 +15,6 @@ from .screens import SCREENS
 
 if TYPE_CHECKING:
     from ...jobs import Jobs
-
-ACTIVE = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Scene:
     @property
     def busy(self) -> bool:
         """Whether a job of the user is waited for where it can be seen."""
-        return self.place.step == "job" and self.job is not None and self.job.state in ACTIVE
+        return self.place.step == "job" and self.job is not None and self.job.state in UNFINISHED
 
     def album_jobs(self) -> list[Job]:
         """The jobs of the album this is about, newest first."""
@@ -109,4 +107,4 @@ def _what_matters(scene: Scene) -> Place:
 
 def _newest(jobs: list[Job]) -> Job | None:
     """The newest that is under way, else the newest."""
-    return next((job for job in jobs if job.state in ACTIVE), jobs[0] if jobs else None)
+    return next((job for job in jobs if job.state in UNFINISHED), jobs[0] if jobs else None)

@@ -17,6 +17,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # The frame
     "title": ("인물사진 스튜디오", "Portrait Studio"),
     "brand": ("인물사진 스튜디오", "Portrait Studio"),
+    "loading": ("불러오고 있습니다", "One moment"),
     "skip": ("본문으로 건너뛰기", "Skip to the content"),
     "menu": ("메뉴", "Menu"),
     "steps": ("단계", "Steps"),

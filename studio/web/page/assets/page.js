@@ -52,6 +52,7 @@ function show(value) {
   const screen = root.querySelector('.screen');
   const changed = !screen || screen.dataset.key !== parsed.querySelector('.screen').dataset.key;
   morph(frame, parsed);
+  root.querySelectorAll('.loading').forEach((node) => node.remove());
   if (location.hash !== value.place) {
     const method = from === value.place || !location.hash || location.hash === '#/' ? 'replaceState' : 'pushState';
     history[method](null, '', location.pathname + location.search + value.place);
