@@ -12,7 +12,9 @@ from ..core import Studio
 from ..logs import RequestLog
 from . import account_pages, auth_pages, files, health, icons, problems, results_page
 from .api import make_api
+from .events import PlainEvents
 from .gate import PageGate
+from .judging import Judging
 from .limits import BodyLimit
 from .pages import STATIC
 from .problems import Problems
@@ -42,7 +44,7 @@ def build_app(studio: Studio, jobs: Jobs, *, page: bool = False) -> FastAPI:
         redoc_url=None,
     )
     app.state.studio, app.state.jobs, app.state.page = studio, jobs, page
-    app.state.turns = make_turns()
+    app.state.turns, app.state.judging = make_turns(), Judging()
     problems.install(app)
     app.user_middleware[:] = _layers(studio, app)
     for part in (health, auth_pages, account_pages, results_page, files, icons):
@@ -70,6 +72,7 @@ def _layers(studio: Studio, app: FastAPI) -> list[Middleware]:
         Middleware(Guard, public_url=studio.public_url),
         Middleware(BodyLimit, settings=studio.settings),
         Middleware(PageGate, owner=app),
+        Middleware(PlainEvents),
     ]
     proxies = studio.settings.trusted_proxies.strip()
     if proxies:

@@ -9,14 +9,13 @@ from ..accounts import open_results_link
 from ..core import Studio
 from ..data import Job, Portrait, User
 from ..refusals import Language, Refused, not_found
+from ..service_settings import DAY_S
 from ..views import portraits_of_job
 from .files import send_all, send_portrait, send_thumb
 from .pages import day, language_of, render, spoken_in
 from .session import studio_of
 
 router = APIRouter(prefix="/r", include_in_schema=False)
-
-_DAY_S = 86_400.0
 
 
 @router.get("/{token}")
@@ -27,7 +26,7 @@ def results(request: Request, token: str) -> Response:
     if job is None or job.finished_at is None:
         return render(request, "results_dead.html", status=410)
     language = _language(request, studio, job)
-    until = min(job.finished_at + studio.settings.link_days * _DAY_S, job.keep_until or float("inf"))
+    until = min(job.finished_at + studio.settings.link_days * DAY_S, job.keep_until or float("inf"))
     values = {
         "portraits": portraits_of_job(studio, job),
         "base": f"/r/{token}",

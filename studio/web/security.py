@@ -23,12 +23,13 @@ _BELOW_PAGE = re.compile(
     r"/(?:ko|en)/(?:"
     r"config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|pwa_icon(?:/\d+)?"
     r"|(?:assets|static|svelte)/[\w./-]+"
-    r"|gradio_api/(?:queue/(?:join|data)|heartbeat/\w+|cancel|reset|info|app_id|startup-events|theme\.css"
-    r"|run/\w+|api/\w+|call/\w+(?:/\w+)?)"
+    r"|gradio_api/(?:info|app_id|startup-events|theme\.css|run/predict)"
     r")/?"
 )
 """Not among them: upload, upload_progress, file=, file/, proxy=, stream, process_recording, deep_link,
-vibe-edit, component_server, custom_component, monitoring, profiling, run-history, login, token."""
+vibe-edit, component_server, custom_component, monitoring, profiling, run-history, login, token. Nor the queue
+(queue/…, call/…, cancel, reset, heartbeat/…): our events do not wait in it, and it hands what one session was
+sent to whoever names that session."""
 
 _OWN_CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; "
@@ -87,6 +88,10 @@ class SecureHeaders:
             headers = MutableHeaders(scope=message)
             for name, value in _COMMON.items():
                 headers[name] = value
+            for name in [name for name in headers if name.startswith("access-control-")]:
+                # Gradio lets every other origin in, with cookies (gradio@6.31 route_utils.py
+                # CustomCORSMiddleware); nobody elsewhere has to read anything here.
+                del headers[name]
             headers.setdefault("Content-Security-Policy", _csp(path, nonce))
             if https:
                 headers["Strict-Transport-Security"] = _HSTS
@@ -175,7 +180,7 @@ class Guard:
             if is_closed(scope["path"]):
                 raise not_found()
             headers = Headers(scope=scope)
-            if scope["method"] not in SAFE_METHODS and not _by_token(headers):
+            if scope["method"] not in SAFE_METHODS and not _by_token(scope["path"], headers):
                 self._check_origin(headers)
         await self._app(scope, receive, send)
 
@@ -200,9 +205,12 @@ def is_closed(path: str) -> bool:
     return below and not (_PAGE.fullmatch(path) or (_BELOW_PAGE.fullmatch(path) and ".." not in path))
 
 
-def _by_token(headers: Headers) -> bool:
-    """A browser adds no Authorization: Bearer by itself, so no other site can make it."""
-    return headers.get("authorization", "").lower().startswith("bearer ")
+def _by_token(path: str, headers: Headers) -> bool:
+    """A browser adds no Authorization: Bearer by itself, and beside one the API looks at no cookie.
+
+    Only the API: Gradio does look at the cookie.
+    """
+    return path.startswith("/api/") and headers.get("authorization", "").lower().startswith("bearer ")
 
 
 def _elsewhere() -> Refused:

@@ -12,6 +12,7 @@ from ..accounts import check_csrf, user_of_session, user_of_token
 from ..core import Studio
 from ..data import User
 from ..refusals import Refused, not_found
+from ..service_settings import DAY_S
 from .security import SAFE_METHODS
 
 COOKIE = "studio_session"
@@ -109,7 +110,7 @@ def keep_session(request: Request, response: Response, token: str) -> None:
     response.set_cookie(
         COOKIE,
         token,
-        max_age=studio.settings.session_days * 86400,
+        max_age=round(studio.settings.session_days * DAY_S),
         path="/",
         secure=is_https(request),
         httponly=True,

@@ -8,8 +8,8 @@ from typing import ParamSpec, TypeVar
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
-TURNS = {"decoding": 2, "judging": 1, "cutting": 1}
-"""How many at once: uploads decoded, albums judged (it uses all cores), ID photos cut."""
+TURNS = {"decoding": 2, "removing": 2, "cutting": 1}
+"""How many at once: uploads decoded, photos removed (the others are compared anew), ID photos cut."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from math import ceil
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from ...core import Studio
 from ...data import Photo
 from ...refusals import Refused
 from ...views import PhotoView, photo_view
+from ..judging import PATIENCE_S, Judging
 from ..limits import MB, too_large
 from ..multipart import malformed, received_files
 from ..session import Signed, studio_of
@@ -70,7 +72,8 @@ async def send_photos(
 ) -> Response:
     """Send one photo or many; each gets its verdict, or the reason why it was not taken.
 
-    With judge=false they are only taken in; POST …/verdicts judges them later.
+    A photo without a verdict (`accepted` null) is judged a little later: many people send photos just now.
+    With judge=false photos are only taken in. POST …/verdicts waits for all verdicts.
     """
     studio, user_id = studio_of(request), visitor.user.id
     taken: dict[str, None] = {}
@@ -95,7 +98,7 @@ async def send_photos(
     if not taken:
         return _nothing_taken(refused[0][1], shown)
     if judge:
-        await in_turn(request, "judging", judge_photos, studio, user_id, album)
+        await _judge(request, studio, user_id, album, PATIENCE_S)
     photos = await run_in_threadpool(_views, studio, album, list(taken))
     return JSONResponse(Uploaded(photos=photos, refused=shown).model_dump(mode="json"), 201)
 
@@ -121,7 +124,7 @@ def delete_photos(request: Request, visitor: Signed, album_id: Id) -> ReceiptVie
 async def judge_now(request: Request, visitor: Signed, album: Own) -> list[PhotoView]:
     """Judge the photos that are new, and all of them together."""
     studio = studio_of(request)
-    await in_turn(request, "judging", judge_photos, studio, visitor.user.id, album)
+    await _judge(request, studio, visitor.user.id, album, None)
     return await run_in_threadpool(_views, studio, album, None)
 
 
@@ -134,7 +137,7 @@ def photo(request: Request, visitor: Signed, photo_id: Id) -> PhotoView:
 @router.delete("/photos/{photo_id}")
 async def delete_photo(request: Request, visitor: Signed, photo_id: Id) -> Done:
     """Delete one photo, for good; the others are compared anew."""
-    await in_turn(request, "judging", remove_photo, studio_of(request), visitor.user.id, photo_id)
+    await in_turn(request, "removing", remove_photo, studio_of(request), visitor.user.id, photo_id)
     return Done()
 
 
@@ -143,6 +146,14 @@ def _nothing_taken(first: Refused, shown: list[RefusedPhoto]) -> Response:
     more = {"refused": [entry.model_dump() for entry in shown]}
     headers = {} if first.retry_after_s is None else {"Retry-After": str(ceil(first.retry_after_s))}
     return JSONResponse({**first.to_json(), **more}, first.status, headers)
+
+
+async def _judge(
+    request: Request, studio: Studio, user_id: str, album_id: str, patience_s: float | None
+) -> None:
+    judging: Judging = request.app.state.judging
+    work = partial(judge_photos, studio, user_id, album_id)
+    await judging.judge(album_id, work, patience_s=patience_s)
 
 
 async def _count(studio: Studio, user_id: str) -> None:
