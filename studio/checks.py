@@ -15,7 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import overview
 from .core import Studio
+from .data import LIVING
 from .errors import BadInput, StudioError
+from .service_settings import DAY_S
 
 LOW_DISK_BYTES = 5 * 10**9
 """Below this a job or two more fit: a training and its pictures take a few GB."""
@@ -202,7 +204,7 @@ def _workers(studio: Studio) -> Iterator[Finding]:
         rows = overview.workers(studio)
     except SQLAlchemyError:
         return  # said by the check of the database
-    alive = [row for row in rows if row["state"] in ("running", "draining")]
+    alive = [row for row in rows if row["state"] in LIVING]
     for row in rows:
         if row["state"] == "silent":
             yield Finding(
@@ -241,7 +243,7 @@ def _metrics(studio: Studio) -> Iterator[Finding]:
     else:
         yield Finding("metrics", "good", "/metrics asks for its token.")
     with_backup = [row for row in _flags(studio) if row[0] == "backup"]
-    if with_backup and time.time() - with_backup[0][1] > 2 * 86_400:
+    if with_backup and time.time() - with_backup[0][1] > 2 * DAY_S:
         yield Finding("backup", "doubt", "The last one is more than two days old.", "`studio backup DIR`")
     elif not with_backup:
         yield Finding("backup", "doubt", "There never was one.", "`studio backup DIR`, once a day.")

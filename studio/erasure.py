@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from .access import album_of, job_of
 from .core import Studio
-from .data import Album, Job, Mail, Receipt, User
+from .data import UNFINISHED, Album, Job, Mail, Receipt, User
 from .erasing import files, models, targets
 from .erasing.targets import Target, What
 from .erasing.words import WORKING, describe, left_over, shown
 from .refusals import not_found
+from .service_settings import DAY_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,10 +43,9 @@ __all__ = [
 
 STOP_S = 12.0
 """How long a deletion waits for a job to stop; one that takes longer is finished by the sweep."""
-GIVE_UP_S = 7 * 86_400.0
+GIVE_UP_S = 7 * DAY_S
 """A models folder that was not reached for so long is given up, and the receipt says so."""
 _POLL_S = 0.1
-_UNFINISHED = ("queued", "running")
 
 
 class JobsClient(Protocol):
@@ -208,7 +208,7 @@ class _Erasure:
         while True:
             with self._studio.db.session() as db:
                 running = list(
-                    db.scalars(select(Job.id).where(Job.id.in_(target.jobs), Job.state.in_(_UNFINISHED)))
+                    db.scalars(select(Job.id).where(Job.id.in_(target.jobs), Job.state.in_(UNFINISHED)))
                 )
             if not running:
                 return True

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from .access import album_of
 from .core import Studio
-from .data import Album, Job, JobEvent, Photo, Worker
+from .data import UNFINISHED, Album, Job, JobEvent, Photo, Worker
 from .refusals import Language
 from .wishes import Wishes
 from .work.wished import preset_of
@@ -27,7 +27,6 @@ LIGHT_S = (5.0, 40.0)
 """Looking at photos and finishing pictures, seconds."""
 _SANDBOX_S = (0.5, 6.0)
 """A picture, or the training, of the stand-in for a WebUI, seconds."""
-_UNFINISHED = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def _of(past: list[float], times: int) -> Range | None:
 
 def _waits(db: Session, past_draw: list[float], past_train: list[float]) -> float:
     """Seconds until a job that is handed in now is begun, roughly: what is unfinished, over the workers."""
-    unfinished = list(db.scalars(select(Job).where(Job.state.in_(_UNFINISHED))))
+    unfinished = list(db.scalars(select(Job).where(Job.state.in_(UNFINISHED))))
     workers = db.scalar(
         select(func.count()).where(Worker.state == "running", Worker.role.in_(("generate", "all")))
     )

@@ -15,6 +15,7 @@ from .accounts import results_link
 from .core import Studio
 from .data import Job, Mail, Portrait
 from .errors import BadInput
+from .service_settings import DAY_S
 
 
 def send_again(studio: Studio, mail: Mail) -> None:
@@ -58,7 +59,7 @@ def _params(studio: Studio, mail: Mail) -> dict[str, Any]:
         if job.state != "failed" or not job.error:
             raise BadInput(f"That job is {job.state} now.", hint="A mail that it failed would be wrong.")
         return {"message": job.error["message"], "hint": job.error.get("hint", {}), "link": studio.public_url}
-    expires_at = (job.finished_at or time.time()) + studio.settings.link_days * 86_400
+    expires_at = (job.finished_at or time.time()) + studio.settings.link_days * DAY_S
     if job.state != "done" or expires_at < time.time():
         raise BadInput(
             "The link to these portraits is past its time.", hint="The person finds them on the page."

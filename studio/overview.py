@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from .core import Studio
-from .data import GpuLease, Job, JobEvent, Mail, Portrait, User, Worker
+from .data import LIVING, GpuLease, Job, JobEvent, Mail, Portrait, User, Worker
 from .errors import BadInput
 
 Row = dict[str, Any]
@@ -142,16 +142,14 @@ def workers(studio: Studio) -> list[Row]:
 
 def is_silent(studio: Studio, worker: Worker, now: float) -> bool:
     """Whether a worker that ought to be heard is not."""
-    return (
-        worker.state in ("running", "draining") and now - worker.heartbeat_at > studio.settings.dead_after_s
-    )
+    return worker.state in LIVING and now - worker.heartbeat_at > studio.settings.dead_after_s
 
 
 def servers(studio: Studio) -> list[Row]:
     """GPUs of all workers that are not stopped: how busy since the worker started, and which job has them."""
     with studio.db.session() as db:
         leases = list(db.scalars(select(GpuLease)))
-        alive = list(db.scalars(select(Worker).where(Worker.state.in_(("running", "draining")))))
+        alive = list(db.scalars(select(Worker).where(Worker.state.in_(LIVING))))
     # A GPU may be leased by its own name, beside or instead of its WebUI's address.
     held = {lease.gpu: lease.job_id for lease in leases}
     works_on = {lease.worker_id: lease.job_id for lease in leases}

@@ -11,14 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from .core import Studio
-from .data import Album, ApiToken, Attempt, Flag, Job, Link, Mail, Photo, Receipt, SignedSession
+from .data import UNFINISHED, Album, ApiToken, Attempt, Flag, Job, Link, Mail, Photo, Receipt, SignedSession
 from .erasing.files import remove
 from .erasure import erase_model, erase_photos, erase_portraits, finish_erasures
+from .service_settings import DAY_S
 
 if TYPE_CHECKING:
     from .erasure import JobsClient
 
-DAY_S = 86_400.0
 TMP_S = DAY_S
 """Uploads and archives on their way are never so old."""
 ATTEMPTS_S = 2 * DAY_S
@@ -27,7 +27,6 @@ LINKS_S = 7 * DAY_S
 """After it expired, or was used."""
 MAILS_S = 90 * DAY_S
 RECEIPTS_S = 365 * DAY_S
-_UNFINISHED = ("queued", "running")
 _FLAG = "sweep"
 
 log = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ def photos_due_at(db: Session, studio: Studio, album: Album) -> float | None:
     if album.photos_deleted_at is not None and album.model_deleted_at is not None:
         return None
     jobs = select(Job).where(Job.album_id == album.id)
-    if db.scalar(select(func.count()).select_from(jobs.where(Job.state.in_(_UNFINISHED)).subquery())):
+    if db.scalar(select(func.count()).select_from(jobs.where(Job.state.in_(UNFINISHED)).subquery())):
         return None
     last_photo = db.scalar(select(func.max(Photo.created_at)).where(Photo.album_id == album.id))
     last_job = db.scalar(
@@ -122,7 +121,7 @@ def _results(studio: Studio, now: float, jobs: JobsClient | None) -> int:
             db.scalars(
                 select(Job).where(
                     Job.deleted_at.is_(None),
-                    Job.state.not_in(_UNFINISHED),
+                    Job.state.not_in(UNFINISHED),
                     func.coalesce(Job.keep_until, ended) <= now,
                 )
             )

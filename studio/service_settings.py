@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import BadInput
 
+DAY_S = 86_400.0
+"""Seconds; settings count days."""
 _SECRETS = ("secret", "database_url", "jobs_database_url", "smtp_password", "metrics_token")
 
 

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from ..core import Studio
 from ..data import ApiToken, User
 from ..refusals import not_found
+from ..service_settings import DAY_S
 from .refused import bad_token_wish, too_many_tokens
 from .rows import changed, hold_user
-from .sessions import DAY_S, SEEN_EVERY_S
+from .sessions import SEEN_EVERY_S
 from .tokens import digest, is_secret, new_secret
 
 PREFIX = "sdw_"

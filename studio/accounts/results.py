@@ -9,7 +9,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from ..core import Studio
 from ..data import Job, User
-from .sessions import DAY_S
+from ..service_settings import DAY_S
 
 MAX_TOKEN = 200
 """Characters; ours have about 70."""

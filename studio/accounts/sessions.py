@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from ..core import Studio
 from ..data import SignedSession, User
+from ..service_settings import DAY_S
 from .tokens import digest, is_secret, keyed, new_secret, same
 
 SEEN_EVERY_S = 600.0
 """A session is written to at most so often: a page that polls makes no writes."""
-DAY_S = 86_400.0
 
 
 def begin_session(studio: Studio, user_id: str) -> str:

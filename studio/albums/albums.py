@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ..access import album_of
 from ..consent_texts import CONSENT
 from ..core import Studio
-from ..data import Album, Job, Photo
+from ..data import UNFINISHED, Album, Job, Photo
 from ..refusals import Refused
 from . import refusing
 from .names import clean_name
@@ -97,6 +97,6 @@ def album_ready(studio: Studio, album: Album) -> Refused | None:
 
 def require_unlocked(db: Session, album_id: str) -> None:
     """Raise `photos-locked` while a job of the album waits or runs."""
-    busy = select(Job.id).where(Job.album_id == album_id, Job.state.in_(("queued", "running"))).limit(1)
+    busy = select(Job.id).where(Job.album_id == album_id, Job.state.in_(UNFINISHED)).limit(1)
     if db.scalar(busy) is not None:
         raise refusing.photos_locked()

@@ -20,6 +20,7 @@ from ..access import album_of
 from ..core import Studio
 from ..data import Album, Photo, new_id
 from ..refusals import not_found
+from ..service_settings import DAY_S
 from . import refusing
 from .albums import require_unlocked
 from .names import clean_name
@@ -34,7 +35,6 @@ LONGEST_SIDE = 4096
 QUALITY = 95
 """JPEG quality of a stored photo."""
 THUMB_SIDE, THUMB_QUALITY = 480, 82
-_DAY_S = 86_400.0
 _decoding = threading.BoundedSemaphore(2)
 """A picture at the limit takes hundreds of megabytes while it is decoded."""
 
@@ -199,7 +199,7 @@ def _keep(studio: Studio, photo: Photo, jpeg: bytes, thumb: bytes) -> Photo:
 
 
 def _keep_until(studio: Studio) -> float:
-    return time.time() + studio.settings.photos_days * _DAY_S
+    return time.time() + studio.settings.photos_days * DAY_S
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from .database import Database, database_url
 from .layout import Layout
 from .models import (
+    LIVING,
+    UNFINISHED,
     Album,
     ApiToken,
     Attempt,
@@ -25,6 +27,8 @@ from .models import (
 )
 
 __all__ = [
+    "LIVING",
+    "UNFINISHED",
     "Album",
     "ApiToken",
     "Attempt",

@@ -30,6 +30,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 ID = String(32)
 HASH = String(64)
 
+UNFINISHED = ("queued", "running")
+"""States of a job that is still on its way."""
+LIVING = ("running", "draining")
+"""States of a worker whose heartbeat is expected."""
+
 
 def new_id() -> str:
     """A new identifier: 20 characters of [0-9a-f], 80 random bits; also safe as a file name."""

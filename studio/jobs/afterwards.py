@@ -9,9 +9,9 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from ..core import Studio
-from ..data import Job
+from ..data import UNFINISHED, Job
 from .ledger import Ledger
-from .order import UNFINISHED, queue_priority
+from .order import queue_priority
 from .steps import step_of
 
 

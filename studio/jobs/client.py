@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from ..access import album_of
 from ..core import Studio
-from ..data import Album, Flag, GpuLease, Job, JobEvent, User, Worker
+from ..data import UNFINISHED, Album, Flag, GpuLease, Job, JobEvent, User, Worker
 from ..refusals import not_found
+from ..service_settings import DAY_S
 from ..wishes import Wishes
 from . import quotas, rows
 from .afterwards import admit
@@ -19,14 +20,12 @@ from .order import (
     DEFAULT_PRIORITY,
     MAX_PRIORITY,
     MIN_PRIORITY,
-    UNFINISHED,
     before,
     next_turn,
     position,
     queue_priority,
 )
 from .steps import FIRST, STEPS, queues_of, workflow_id
-from .telling import DAY_S
 from .watching import PAUSED
 
 USUAL_S = 600.0

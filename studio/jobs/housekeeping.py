@@ -12,12 +12,12 @@ import time
 from sqlalchemy import CursorResult, select, update
 
 from ..core import Studio
-from ..data import Job, Worker
+from ..data import LIVING, UNFINISHED, Job, Worker
+from ..service_settings import DAY_S
 from . import leases, rows
 from .afterwards import admit
 from .ledger import Held, Ledger
-from .order import UNFINISHED
-from .presence import LIVING, Presence, db_now
+from .presence import Presence, db_now
 from .running import DATABASE_TROUBLE
 from .steps import queues_of, step_of, workflow_id
 from .underway import Running
@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 SWEEP_EVERY_S = 600.0
 SETTLED_S = 5.0
 """A row younger than this may still be on its way from one database to the other."""
-KEEP_WORKFLOWS_S = 7 * 86_400.0
+KEEP_WORKFLOWS_S = 7 * DAY_S
 
 
 class Housekeeping:

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ..core import Studio
-from ..data import GpuLease, Worker
-from .presence import LIVING, Presence
+from ..data import LIVING, GpuLease, Worker
+from .presence import Presence
 
 
 def take(studio: Studio, presence: Presence, job_id: str, gpus: Sequence[str]) -> bool:

@@ -11,13 +11,11 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from ..data import Job
+from ..data import UNFINISHED, Job
 
 MIN_PRIORITY, MAX_PRIORITY, DEFAULT_PRIORITY = 1, 1000, 100
 _TURNS = 1_000_000
 """DBOS has one number: 1 to 2**31 - 1 (dbos 3.4.0 `_enqueue_options.py`)."""
-
-UNFINISHED = ("queued", "running")
 
 
 def next_turn(db: Session, user_id: str) -> int:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from sdwebui_client import CancelToken
 
 from ..core import Studio
-from ..data import Worker
+from ..data import LIVING, Worker
 from ..errors import BadInput
 from .errors import WorkerLost
 from .options import WorkerOptions
@@ -30,7 +30,6 @@ from .stats import Stats
 
 LOG = logging.getLogger(__name__)
 
-LIVING = ("running", "draining")
 _SURE_SHARE = 0.8
 """Share of `dead_after_s` for which a heartbeat counts without asking again."""
 

@@ -7,13 +7,12 @@ import time
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ..data import Job, User
+from ..data import UNFINISHED, Job, User
 from ..refusals import Refused
-from ..service_settings import StudioSettings
+from ..service_settings import DAY_S, StudioSettings
 from ..wishes import Wishes
-from .order import UNFINISHED
 
-MONTH_S = 30 * 86_400.0
+MONTH_S = 30 * DAY_S
 
 
 def check(db: Session, settings: StudioSettings, user: User, wishes: Wishes) -> None:

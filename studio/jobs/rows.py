@@ -15,12 +15,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ..core import Studio
-from ..data import Album, Job, JobEvent
+from ..data import UNFINISHED, Album, Job, JobEvent
+from ..service_settings import DAY_S
 from . import leases
-from .order import UNFINISHED
 from .presence import Presence
 from .steps import Step, step_named, step_of
-from .telling import DAY_S, tell
+from .telling import tell
 
 MAX_LOST = 6
 """Workers one step may cost: a job that kills its workers would otherwise kill them for ever."""

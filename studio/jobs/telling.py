@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from ..core import Studio
 from ..data import Job, Portrait, User
+from ..service_settings import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-DAY_S = 86_400.0
 
 
 def tell(db: Session, studio: Studio, job: Job) -> None:

@@ -20,8 +20,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..core import Studio
-from ..data import Worker
+from ..data import LIVING, UNFINISHED, Worker
 from ..extras import project_version
+from ..service_settings import DAY_S
 from . import counts
 from .families import FAMILIES
 from .ledger import settle
@@ -29,7 +30,7 @@ from .ledger import settle
 STAGES = ("photos", "training", "choosing", "drawing", "delivery", "mail")
 SHARE = 10.0
 """An answer is kept at least so many times as long as it took: a large studio is not busy with counting."""
-FORGET_AFTER_S = 86_400.0
+FORGET_AFTER_S = DAY_S
 """A stopped worker's own figures are shown so long; its portraits stay counted."""
 
 _log = logging.getLogger(__name__)
@@ -161,12 +162,12 @@ def _jobs(sheet: Sheet, rows: list[tuple[str, str, bool, int, float]], now: floa
     # Zeros too: a graph and an alert need the series to be there at all times.
     for stage in STAGES:
         sheet.put("studio_jobs_waiting", 0, stage)
-        for state in counts.ACTIVE:
+        for state in UNFINISHED:
             sheet.put("studio_jobs", 0, state, stage)
     oldest = dict.fromkeys(STAGES, 0.0)
     for state, stage, waiting, number, since in rows:
         sheet.put("studio_jobs", number, state, stage)
-        if waiting and state in counts.ACTIVE:
+        if waiting and state in UNFINISHED:
             sheet.put("studio_jobs_waiting", number, stage)
             oldest[stage] = max(oldest.get(stage, 0.0), now - since)
     for stage, age_s in oldest.items():
@@ -175,7 +176,7 @@ def _jobs(sheet: Sheet, rows: list[tuple[str, str, bool, int, float]], now: floa
 
 def _worker(sheet: Sheet, worker: Worker, now: float, dead_after_s: float) -> None:
     age_s = max(0.0, now - worker.heartbeat_at)
-    alive = worker.state in ("running", "draining")
+    alive = worker.state in LIVING
     sheet.put("studio_workers", 1, worker.role, "silent" if alive and age_s > dead_after_s else worker.state)
     if alive:
         sheet.put("studio_worker_heartbeat_age_seconds", age_s, worker.id)

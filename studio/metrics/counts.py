@@ -8,14 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
-from ..data import Flag, GpuLease, Job, JobEvent, Mail, Photo, Portrait, User, Worker
+from ..data import UNFINISHED, Flag, GpuLease, Job, JobEvent, Mail, Photo, Portrait, User, Worker
 from .families import FAMILIES
 from .ledger import Series
 
 LAST_BACKUP = "backup"
 """The flag that `studio backup` sets."""
-
-ACTIVE = ("queued", "running")
 
 
 def totals(db: Session) -> dict[Series, float]:
@@ -23,7 +21,7 @@ def totals(db: Session) -> dict[Series, float]:
     found: dict[Series, float] = {("studio_generations_total",): 0.0}
     generations = db.scalar(select(func.sum(Job.generations)))
     found["studio_generations_total",] = float(generations or 0)
-    finished = select(Job.state, func.count()).where(Job.state.not_in(ACTIVE)).group_by(Job.state)
+    finished = select(Job.state, func.count()).where(Job.state.not_in(UNFINISHED)).group_by(Job.state)
     found.update(_counter(db, "studio_jobs_finished_total", finished))
     code = func.coalesce(Job.error["code"].as_string(), "unknown")
     failed = select(code, func.count()).where(Job.state == "failed").group_by(code)

@@ -22,12 +22,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..data import Job, Portrait
+from ..service_settings import DAY_S
 from .context import JobContext, gone
 from .finishing import PORTRAITS, STAGES, THUMBS, Finisher, thumb_of
 from .options import RAW
 from .previews import remove_previews
 
-DAY_S = 86_400.0
 _PAPERS = ("report.html", "run.json")
 
 

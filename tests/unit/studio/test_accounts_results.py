@@ -10,9 +10,9 @@ from itsdangerous import URLSafeSerializer
 from sqlalchemy import delete, update
 
 from studio.accounts import create_user, open_results_link, results_link
-from studio.accounts.sessions import DAY_S
 from studio.core import Studio
 from studio.data import Album, Job, User
+from studio.service_settings import DAY_S
 from tests.stubs.accounts import Clock, open_studio
 
 

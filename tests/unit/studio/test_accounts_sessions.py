@@ -22,11 +22,12 @@ from studio.accounts import (
     user_of_token,
 )
 from studio.accounts.api_tokens import MAX_TOKENS, PREFIX
-from studio.accounts.sessions import DAY_S, SEEN_EVERY_S
+from studio.accounts.sessions import SEEN_EVERY_S
 from studio.accounts.tokens import digest, is_secret, keyed, new_secret, same
 from studio.core import Studio
 from studio.data import ApiToken, SignedSession, User
 from studio.refusals import Refused
+from studio.service_settings import DAY_S
 from tests.stubs.accounts import Clock, open_studio
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 
 from studio.core import Studio
 from studio.data import Album, Attempt, Base, Job, Link, Mail, Photo, Portrait, Receipt, SignedSession, User
-from studio.retention import DAY_S, photos_due_at, sweep
+from studio.retention import photos_due_at, sweep
+from studio.service_settings import DAY_S
 from tests.stubs.studios import make_studio, make_user
 
 PHOTOS_DAYS, RESULTS_DAYS = 10, 20
