@@ -78,6 +78,8 @@ def test_static_files_may_be_kept(site: Site) -> None:
         "/ko/gradio_api/run-history/connect", "/ko//gradio_api/upload", "//ko/gradio_api/upload",
         "/ko/gradio_api/upload/", "/ko/assets/../gradio_api/upload", "/ko/./gradio_api/upload", "/ko/openapi",
         "/ko/gradio_api/queue/data/../../upload", "/ko/gradio_api/openapi.json", "/ko/file=/etc/passwd",
+        "/ko/gradio_api/queue/join", "/ko/gradio_api/queue/data", "/en/gradio_api/heartbeat/abc123",
+        "/ko/gradio_api/cancel", "/ko/gradio_api/reset", "/ko/gradio_api/call/act", "/ko/gradio_api/run/act",
     ],
 )  # fmt: skip
 def test_gradios_file_routes_are_closed(site: Site, kim: Person, path: str) -> None:
@@ -90,8 +92,8 @@ def test_gradios_file_routes_are_closed(site: Site, kim: Person, path: str) -> N
     "path",
     [
         "/ko", "/en/", "/ko/config", "/ko/assets/index-Dphvygg.js", "/en/static/x.woff", "/ko/theme.css",
-        "/ko/gradio_api/queue/join", "/ko/gradio_api/queue/data", "/en/gradio_api/heartbeat/abc123",
-        "/ko/gradio_api/run/predict", "/ko/gradio_api/startup-events", "/korea", "/entry", "/api/v1/me",
+        "/ko/gradio_api/run/predict", "/en/gradio_api/info", "/ko/gradio_api/startup-events", "/korea",
+        "/entry", "/api/v1/me",
     ],
 )  # fmt: skip
 def test_what_the_page_needs_is_open(path: str) -> None:
@@ -120,6 +122,13 @@ def test_other_sites_cannot_post(site: Site, kim: Person, headers: dict[str, str
 )  # fmt: skip
 def test_ones_own_page_can_post(kim: Person, headers: dict[str, str]) -> None:
     assert kim.browser.post("/api/v1/albums", json={}, headers=headers).status_code == 201
+
+
+def test_a_token_is_no_excuse_where_the_cookie_counts(site: Site, kim: Person) -> None:
+    headers = {"Sec-Fetch-Site": "same-site", "Authorization": "Bearer x"}
+    for path in ("/ko/gradio_api/run/predict", "/sign-out", "/account/language"):
+        answer = kim.browser.post(path, json={}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "other-site")
 
 
 def test_a_token_needs_no_origin(kim: Person) -> None:
