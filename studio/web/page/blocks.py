@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SLOW_S = 8.0
 """How often the page looks again by itself while nothing is under way."""
 _ASSETS = Path(__file__).parent / "assets"
+_SCRIPTS = ("page.js", "photos.js", "begin.js")
+"""One function body in three files."""
 
 
 def mount_blocks(app: FastAPI, studio: Studio, jobs: Jobs, language: Language) -> None:
@@ -60,7 +62,7 @@ def build_blocks(controller: Controller) -> gr.Blocks:
                     controller.language, say("loading")
                 )
             ),
-            js_on_load=(_ASSETS / "page.js").read_text(encoding="utf-8"),
+            js_on_load="\n".join((_ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS),
             apply_default_css=False,
             elem_id="studio",
             padding=False,

@@ -11,7 +11,7 @@ from prompt_library import load_library
 
 from ...access import portrait_of
 from ...data import Portrait, Receipt
-from ...views import PortraitView, album_view, job_view, portrait_view
+from ...views import PortraitView, album_view, album_views, job_view, job_views, portrait_view
 from ...wishes import MAX_PORTRAITS, Wishes
 from .figures import pose_figure
 from .place import Step
@@ -69,8 +69,8 @@ def _job(scene: Scene) -> dict[str, Any]:
 def _gallery(scene: Scene) -> dict[str, Any]:
     rows = [job for job in scene.album_jobs() if job.state == "done"]
     portraits = _portraits(scene, [job.id for job in rows])
-    sets = [(job_view(scene.studio, scene.services, job), portraits.get(job.id, [])) for job in rows]
-    return {"sets": [(job, pictures) for job, pictures in sets if pictures]}
+    views = job_views(scene.studio, scene.services, [job for job in rows if portraits.get(job.id)])
+    return {"sets": [(view, portraits[view.id]) for view in views]}
 
 
 def _portrait(scene: Scene) -> dict[str, Any]:
@@ -92,14 +92,14 @@ def _data(scene: Scene) -> dict[str, Any]:
     from ..receipts import receipt_lines
 
     albums = []
-    for album in scene.albums:
+    for album, view in zip(scene.albums, album_views(scene.studio, scene.albums), strict=True):
         jobs = [job for job in scene.jobs if job.album_id == album.id]
         portraits = _portraits(scene, [job.id for job in jobs])
         trained = any(job.state == "done" or job.stage in _AFTER_TRAINING for job in jobs)
         albums.append(
             {
                 "row": album,
-                "view": album_view(scene.studio, album),
+                "view": view,
                 "model": trained and album.model_deleted_at is None,
                 "sets": [(job, portraits[job.id]) for job in jobs if portraits.get(job.id)],
             }
