@@ -5,7 +5,7 @@ The page and the API both use these, so that neither can show what the other mus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
 from .core import Studio
-from .data import Album, Job, Photo, Portrait
+from .data import UNFINISHED, Album, Job, Photo, Portrait
 from .refusals import Language
 from .wishes import Wishes
 
@@ -84,7 +84,7 @@ class PhotoView(_View):
     advice: Words
     """What would make it better; empty when it is fine."""
     face: tuple[float, float, float, float] | None
-    """x, y, width and height of the face in pixels of the photo."""
+    """Left, top, width and height of the face in shares (0..1) of the photo's sides."""
     thumb_url: str
     created_at: float
     """Seconds since 1970."""
@@ -212,11 +212,24 @@ def photo_view(photo: Photo) -> PhotoView:
 
 def album_view(studio: Studio, album: Album) -> AlbumView:
     """What is shown of an album, its photos in the order they came."""
+    return album_views(studio, [album])[0]
+
+
+def album_views(studio: Studio, albums: Sequence[Album]) -> list[AlbumView]:
+    """The same of several, in two queries."""
+    ids = [album.id for album in albums]
+    photos: dict[str, list[PhotoView]] = {album_id: [] for album_id in ids}
+    job_ids: dict[str, list[str]] = {album_id: [] for album_id in ids}
     with studio.db.session() as db:
-        photos = db.scalars(select(Photo).where(Photo.album_id == album.id).order_by(Photo.created_at)).all()
-        jobs = db.scalars(select(Job.id).where(Job.album_id == album.id).order_by(Job.created_at.desc()))
-        job_ids = tuple(jobs)
-    shown = tuple(photo_view(photo) for photo in photos)
+        for photo in db.scalars(select(Photo).where(Photo.album_id.in_(ids)).order_by(Photo.created_at)):
+            photos[photo.album_id].append(photo_view(photo))
+        asked = select(Job.album_id, Job.id).where(Job.album_id.in_(ids)).order_by(Job.created_at.desc())
+        for album_id, job_id in db.execute(asked):
+            job_ids[album_id].append(job_id)
+    return [_album_view(album, tuple(photos[album.id]), tuple(job_ids[album.id])) for album in albums]
+
+
+def _album_view(album: Album, shown: tuple[PhotoView, ...], job_ids: tuple[str, ...]) -> AlbumView:
     return AlbumView(
         id=album.id,
         title=album.title,
@@ -236,8 +249,18 @@ def album_view(studio: Studio, album: Album) -> AlbumView:
 
 def job_view(studio: Studio, jobs: Jobs, job: Job) -> JobView:
     """What is shown of a job."""
+    return job_views(studio, jobs, [job])[0]
+
+
+def job_views(studio: Studio, jobs: Jobs, rows: Sequence[Job]) -> list[JobView]:
+    """The same of several; their portraits are counted together."""
+    asked = select(Portrait.job_id, func.count()).where(Portrait.job_id.in_([job.id for job in rows]))
     with studio.db.session() as db:
-        count = db.scalar(select(func.count()).select_from(Portrait).where(Portrait.job_id == job.id)) or 0
+        counts: dict[str, int] = dict(db.execute(asked.group_by(Portrait.job_id)).tuples().all())
+    return [_job_view(studio, jobs, job, counts.get(job.id, 0)) for job in rows]
+
+
+def _job_view(studio: Studio, jobs: Jobs, job: Job, count: int) -> JobView:
     waits = job.state == "queued" or (job.state == "running" and job.waiting)
     report = bool(count) and (studio.layout.job(job.user_id, job.id) / "report.html").is_file()
     return JobView(
@@ -255,7 +278,7 @@ def job_view(studio: Studio, jobs: Jobs, job: Job) -> JobView:
         done_pictures=job.done_pictures,
         total_pictures=job.total_pictures,
         preview_url=f"/files/jobs/{job.id}/preview/{job.preview}" if job.preview else None,
-        cancelling=job.cancel_asked_at is not None and job.state in ("queued", "running"),
+        cancelling=job.cancel_asked_at is not None and job.state in UNFINISHED,
         error=ErrorView.model_validate(job.error) if job.error else None,
         created_at=job.created_at,
         started_at=job.started_at,
@@ -307,11 +330,20 @@ def portraits_of_job(studio: Studio, job: Job) -> list[PortraitView]:
     return [portrait_view(row) for row in rows]
 
 
-def jobs_of_user(studio: Studio, user_id: str, *, album_id: str | None = None, limit: int = 50) -> list[Job]:
-    """A user's jobs, newest first."""
+def jobs_of_user(
+    studio: Studio,
+    user_id: str,
+    *,
+    album_id: str | None = None,
+    state: State | None = None,
+    limit: int = 50,
+) -> list[Job]:
+    """A user's jobs, newest first; of one album, or in one state, if that is asked for."""
     query = select(Job).where(Job.user_id == user_id).order_by(Job.created_at.desc()).limit(limit)
     if album_id is not None:
         query = query.where(Job.album_id == album_id)
+    if state is not None:
+        query = query.where(Job.state == state)
     with studio.db.session() as db:
         return list(db.scalars(query))
 

@@ -11,7 +11,7 @@ from ...access import album_of
 from ...accounts import limit
 from ...albums import album_advice, create_album, give_consent, rename_album
 from ...consent_texts import CONSENT
-from ...views import AlbumView, Words, album_view, albums_of_user
+from ...views import AlbumView, Words, album_view, album_views, albums_of_user
 from ...wishes import Wishes
 from ..session import Signed, signed_in, studio_of
 from .answers import Answer, Asked, EstimateView, Id, ReceiptView, estimate_view, receipt_view
@@ -64,7 +64,7 @@ def consent_text(request: Request) -> ConsentView:
 def albums(request: Request, visitor: Signed) -> list[AlbumView]:
     """All albums, newest first."""
     studio = studio_of(request)
-    return [album_view(studio, album) for album in albums_of_user(studio, visitor.user.id)]
+    return album_views(studio, albums_of_user(studio, visitor.user.id))
 
 
 @router.post("/albums", status_code=201)

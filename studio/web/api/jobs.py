@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field, ValidationError
@@ -13,8 +13,8 @@ from ...accounts import limit
 from ...data import JobEvent
 from ...jobs import Jobs
 from ...refusals import Refused
-from ...views import JobView, PortraitView, job_view, jobs_of_user, portraits_of_job
-from ...wishes import Wishes
+from ...views import JobView, PortraitView, State, job_view, job_views, jobs_of_user, portraits_of_job
+from ...wishes import MAX_PORTRAITS, Wishes
 from ..session import Signed, studio_of
 from .answers import Answer, Asked, Id, ReceiptView, receipt_view
 
@@ -37,7 +37,7 @@ class Retouch(Asked):
     tone: str | None = Field(None, max_length=32)
     outfit: str | None = Field(None, max_length=64)
     backdrop: str | None = Field(None, max_length=64)
-    count: int | None = Field(None, ge=1, le=40)
+    count: int | None = Field(None, ge=1, le=MAX_PORTRAITS)
     visible_mark: bool | None = None
 
 
@@ -58,13 +58,13 @@ def jobs(
     request: Request,
     visitor: Signed,
     album_id: Annotated[str | None, Query(pattern=r"^[0-9a-f]{8,32}$")] = None,
-    state: Literal["queued", "running", "done", "failed", "cancelled"] | None = None,
+    state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[JobView]:
     """Jobs, newest first."""
     studio = studio_of(request)
-    rows = jobs_of_user(studio, visitor.user.id, album_id=album_id, limit=limit)
-    return [job_view(studio, _jobs(request), row) for row in rows if state is None or row.state == state]
+    rows = jobs_of_user(studio, visitor.user.id, album_id=album_id, state=state, limit=limit)
+    return job_views(studio, _jobs(request), rows)
 
 
 @router.post("/jobs", status_code=201)
@@ -135,7 +135,7 @@ def delete_portraits(request: Request, visitor: Signed, job_id: Id) -> ReceiptVi
     return receipt_view(erase_portraits(studio, visitor.user.id, job_id, jobs=request.app.state.jobs))
 
 
-def _jobs(request: Request) -> Any:
+def _jobs(request: Request) -> Jobs:
     found: Jobs = request.app.state.jobs
     return found
 

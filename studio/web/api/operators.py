@@ -14,13 +14,13 @@ from ...accounts import create_user, end_all_sessions
 from ...core import Studio
 from ...data import Job, User, Worker
 from ...refusals import Language, Refused, not_found
+from ...views import State
 from ..session import Operator, operator, studio_of
 from .answers import Answer, Asked, Done, Id
 
 router = APIRouter(prefix="/ops", tags=["operators"], dependencies=[Depends(operator)])
 
 Row = dict[str, Any]
-State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Paused(Answer):
