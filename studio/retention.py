@@ -17,6 +17,8 @@ from .erasure import erase_model, erase_photos, erase_portraits, finish_erasures
 from .service_settings import DAY_S
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .erasure import JobsClient
 
 TMP_S = DAY_S
@@ -52,7 +54,9 @@ def sweep(studio: Studio, *, jobs: JobsClient | None = None, every_s: float = 0.
         "erasures": finish_erasures(studio, jobs=jobs),
         "albums": _photos(studio, now, jobs),
         "jobs": _results(studio, now, jobs),
-        "tmp": _tmp(studio, now),
+        "tmp": _old_files(studio.layout.tmp, now - TMP_S),
+        # Each holds an address and a link; when the longest-lived link ends, none is of use any more.
+        "outbox": _old_files(studio.layout.outbox, now - studio.settings.link_days * DAY_S),
     }
     with studio.db.session() as db:
         done |= _rows(db, now)
@@ -131,11 +135,11 @@ def _results(studio: Studio, now: float, jobs: JobsClient | None) -> int:
     return len(due)
 
 
-def _tmp(studio: Studio, now: float) -> int:
+def _old_files(folder: Path, before: float) -> int:
     removed = 0
-    for path in studio.layout.tmp.iterdir():
+    for path in folder.iterdir():
         try:
-            if path.lstat().st_mtime < now - TMP_S:
+            if path.lstat().st_mtime < before:
                 remove(path)
                 removed += 1
         except FileNotFoundError:

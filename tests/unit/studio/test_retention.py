@@ -165,6 +165,16 @@ def test_only_old_files_of_tmp_go(studio: Studio) -> None:
     assert sorted(path.name for path in studio.layout.tmp.iterdir()) == ["new", "new-folder"]
 
 
+def test_mails_kept_as_files_go_with_the_longest_link_in_them(tmp_path: Path) -> None:
+    studio = make_studio(tmp_path / "other", link_days=3)
+    for name, days in (("young.eml", 2), ("old.eml", 4), ("half.tmp", 4)):
+        path = studio.layout.outbox / name
+        path.write_text("To: kim@example.org")
+        os.utime(path, (ago(days), ago(days)))
+    assert sweep(studio, jobs=NoJobs())["outbox"] == 2
+    assert [path.name for path in studio.layout.outbox.iterdir()] == ["young.eml"]
+
+
 def test_rows_that_only_take_room_go(studio: Studio, user: User) -> None:
     hour = time.time() + 3600
     add(studio, Attempt(key="a", at=ago(3)), Attempt(key="b"))
