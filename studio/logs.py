@@ -34,6 +34,9 @@ QUIET = {
 RECIPE = ("stages", "train_lora", "sdwebui_client", "faces", "prompt_library")
 """Loggers of the rooms that do a job's work."""
 
+_OF_SEVERAL_LINES = ("exception", "stack")
+# Control characters, those that turn the direction of writing, and line ends of Unicode.
+_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _jobs: list[str] = []
 """Jobs whose ids are bound now, in this process; appending and removing are atomic."""
 
@@ -135,13 +138,13 @@ def _formatter(log_format: str, process: str, *, colors: bool) -> logging.Format
     def name_process(_logger: Any, _method: str, event: Event) -> Event:
         return {**event, "process": process} if process else event
 
-    renderer: Any
+    renderers: list[Any]
     if log_format == "json":
-        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+        renderers = [structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:
         # The traceback is text already when it arrives here: it was redacted.
         plain = structlog.dev.plain_traceback
-        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
+        renderers = [one_line, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[_access_line, *_SHARED],
         pass_foreign_args=True,
@@ -150,7 +153,7 @@ def _formatter(log_format: str, process: str, *, colors: bool) -> logging.Format
             name_process,
             structlog.processors.format_exc_info,
             redact_event,
-            renderer,
+            *renderers,
         ],
     )
 
@@ -159,6 +162,24 @@ def redact_event(_logger: Any, _method: str, event: Event) -> Event:
     """structlog processor: see `studio.redaction`; the last one before the line is rendered."""
     redacted: Event = redact(event)
     return redacted
+
+
+def one_line(_logger: Any, _method: str, event: Event) -> Event:
+    """structlog processor for the console: nobody's text begins a line of its own, or commands a terminal.
+
+    Addresses that are asked for are logged, and anybody can ask for `/%0a…` or `/%1b[2J`. A traceback keeps
+    its lines.
+    """
+    return {
+        name: _harmless(text, keep="\n\t" if name in _OF_SEVERAL_LINES else "")
+        if isinstance(text, str)
+        else text
+        for name, text in event.items()
+    }
+
+
+def _harmless(text: str, *, keep: str) -> str:
+    return _COMMANDS.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
 
 
 def _access_line(_logger: Any, _method: str, event: Event) -> Event:

@@ -130,6 +130,30 @@ def test_the_console_shows_ids() -> None:
     assert "request_id=r-1" in stream.getvalue()
 
 
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_nobodys_text_begins_a_line_or_commands_a_terminal(log_format: str) -> None:
+    stream = open_log(log_format)
+    LOG.info("GET %s 404", "/x\n2026-01-01T00:00:00Z [info] all is well\r\x1b[2J\x9b31m\u202e\u2028")
+    LOG.info("kept", extra={"note": "x"})
+    written = stream.getvalue()
+    assert written.count("\n") == len(written.splitlines()) == 2 or log_format == "json"
+    assert not set(written) & set("\r\x1b")
+    if log_format == "console":
+        assert "/x\\n2026" in written
+        assert not set(written) & set("\x9b\u202e\u2028")
+
+
+def test_a_traceback_keeps_its_lines_on_the_console() -> None:
+    stream = open_log("console")
+    try:
+        raise ValueError("half\x1b[31m")
+    except ValueError:
+        LOG.exception("it failed")
+    assert "Traceback" in stream.getvalue()
+    assert len(stream.getvalue().splitlines()) > 3
+    assert "\x1b" not in stream.getvalue()
+
+
 def test_uvicorns_access_line_has_no_address_and_no_token() -> None:
     stream = open_log()
     logging.getLogger("uvicorn.access").info(
