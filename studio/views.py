@@ -256,7 +256,7 @@ def job_views(studio: Studio, jobs: Jobs, rows: Sequence[Job]) -> list[JobView]:
     """The same of several; their portraits are counted together."""
     asked = select(Portrait.job_id, func.count()).where(Portrait.job_id.in_([job.id for job in rows]))
     with studio.db.session() as db:
-        counts: dict[str, int] = dict(db.execute(asked.group_by(Portrait.job_id)).tuples().all())
+        counts = dict(db.execute(asked.group_by(Portrait.job_id)).all())
     return [_job_view(studio, jobs, job, counts.get(job.id, 0)) for job in rows]
 
 
