@@ -99,7 +99,21 @@ def measure(folder: Path, plan: Plan) -> float:
             worker.wait(30)
         jobs.close()
         studio.close()
-    return busy_share(_noted(folder), plan.servers)
+    noted = _noted(folder)
+    for server, gaps in sorted(idle_gaps(noted).items()):
+        print(f"{server}: idle between jobs, seconds: {', '.join(f'{gap:.1f}' for gap in gaps)}")
+    return busy_share(noted, plan.servers)
+
+
+def idle_gaps(intervals: list[tuple[str, float, float]]) -> dict[str, list[float]]:
+    """How long each server waited for each of its next jobs."""
+    gaps: dict[str, list[float]] = {}
+    ended: dict[str, float] = {}
+    for server, begin, end in sorted(intervals, key=lambda interval: interval[1]):
+        if server in ended:
+            gaps.setdefault(server, []).append(begin - ended[server])
+        ended[server] = end
+    return gaps
 
 
 def busy_share(intervals: list[tuple[str, float, float]], servers: int) -> float:

@@ -178,7 +178,8 @@ class StepRunner:
         while not self._insist(lambda: leases.take(self._studio, self._presence, job_id, gpus)):
             if token.cancelled:
                 raise StepInterrupted("The step was ended while it waited for its GPU.")
-            if clock() > patience + (AHEAD_S if ahead else 0.0):
+            if clock() > patience + (2 * AHEAD_S if ahead else 0.0):
+                LOG.info("job %s: %s goes back into its queue, the GPU is in use", job_id, step.name)
                 # Another worker's GPU may be free; this one takes nothing while its own is not.
                 self._insist(lambda: rows.give_back(self._studio, self._presence, job_id))
                 raise GiveBack

@@ -24,9 +24,14 @@ def tell(db: Session, studio: Studio, job: Job) -> None:
     template = {"done": "ready", "failed": "failed"}.get(job.state)
     if user is None or template is None:
         return
-    params = _ready(db, studio, job) if template == "ready" else _failed(studio, job)
+    params = params_of(db, studio, job)
     key = f"job:{job.id}:{job.attempt}:{template}"
     post(studio, key=key, user=user, template=template, params=params, job_id=job.id, db=db)
+
+
+def params_of(db: Session, studio: Studio, job: Job) -> Mapping[str, Any]:
+    """What the mail of a job that is done, or failed, is filled with."""
+    return _failed(studio, job) if job.state == "failed" else _ready(db, studio, job)
 
 
 def _ready(db: Session, studio: Studio, job: Job) -> Mapping[str, Any]:

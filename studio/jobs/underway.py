@@ -35,7 +35,7 @@ class Running:
             return {(job_id, step.name) for job_id, step in self._steps.values()}
 
     def for_gpu(self) -> list[str]:
-        """The jobs whose step has, or still wants, the GPU."""
+        """The jobs whose step has, or still wants, the GPU; the one that has it first."""
         with self._lock:
             steps = self._steps.items()
             return [job_id for token, (job_id, step) in steps if step.on_gpu and token not in self._gpu_done]

@@ -123,10 +123,10 @@ class Watch:
             paused = db.get(Flag, PAUSED) is not None
             wanting = self._running.for_gpu()
             taken = {queue: leases.taken(db, gpus, but=wanting) for queue, gpus in self._gpus.items()}
-            ahead = len(wanting) == 1 and self._nearly_free(db, wanting[0])
+            ahead = bool(wanting) and self._nearly_free(db, wanting[0])
         (self._running.ahead.set if ahead else self._running.ahead.clear)()
         takes = not paused and self._presence.state == "running" and not self._running.leaving.is_set()
-        free = (not wanting or ahead) and clock() >= self._running.rests_until
+        free = (not wanting or (ahead and len(wanting) == 1)) and clock() >= self._running.rests_until
         self._ticks += 1
         for queue in queues_of(self._options.role):
             on_gpu = queue in GPU_QUEUES
