@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import delete, select, update
 
 from ..access import album_of, photo_of
 from ..core import Studio
-from ..data import Album, Photo
+from ..data import Album, Job, Photo
 from ..refusals import Language
 from . import refusing
 from .albums import require_unlocked
@@ -63,7 +63,10 @@ def judge_photos(studio: Studio, user_id: str, album_id: str) -> list[Photo]:
 
 
 def remove_photo(studio: Studio, user_id: str, photo_id: str) -> None:
-    """Delete one photo: its file, its small picture, what was found on it, its row.
+    """Delete one photo: its file, its small picture, what was found on it and made of it, its row.
+
+    Jobs made training pictures, reports and the like of all photos together; those go. What a model learned
+    of it stays in the model, and the portraits stay.
 
     Raises:
         Refused: `not-found`, or `photos-locked`.
@@ -74,6 +77,7 @@ def remove_photo(studio: Studio, user_id: str, photo_id: str) -> None:
     album = album_of(studio, user_id, photo.album_id)
     with studio.db.session() as db:
         require_unlocked(db, album.id)
+    _remove_made(studio, album)
     path = photo_file(studio, photo)
     if path.is_file():
         _known(studio, album).forget(path, PhotoLimits())
@@ -86,6 +90,31 @@ def remove_photo(studio: Studio, user_id: str, photo_id: str) -> None:
         left = _with_files(studio, _rows(studio, album))
         if left and all(row.accepted is not None for row in left):
             _judge(studio, album, left)
+
+
+def _remove_made(studio: Studio, album: Album) -> None:
+    from stages.errors import WorkFolderBusy
+    from stages.lock import FolderLock
+    from stages.recipes.ahead import AHEAD
+
+    from ..erasing.files import remove
+    from ..erasing.targets import made_of_photos
+
+    work = studio.layout.work(album.user_id, album.id)
+    with studio.db.session() as db:
+        jobs = list(db.scalars(select(Job.id).where(Job.album_id == album.id)))
+    made = made_of_photos([work], [studio.layout.job(album.user_id, job) for job in jobs])
+    if not made:
+        return
+    try:
+        with ExitStack() as stack:
+            for folder in (work, work / AHEAD):
+                if folder.is_dir():
+                    stack.enter_context(FolderLock(folder / "lock"))
+            for path in made:
+                remove(path)
+    except WorkFolderBusy:
+        raise refusing.photos_locked() from None
 
 
 def album_advice(studio: Studio, user_id: str, album_id: str) -> list[dict[Language, str]]:

@@ -19,8 +19,8 @@ from .store import unneeded
 
 What = Literal["photos", "model", "portraits", "job", "album", "account"]
 
-_OF_PHOTOS = ("dataset", "screened", "last", "store", "training", "ahead", "made.json")
-"""What of a work folder is made of the photos, or of no use without them."""
+_OF_PHOTOS = ("dataset", "last", "store", "training", "ahead", "made.json")
+"""What of a work folder is made of all photos together, or of no use without one of them."""
 _SHOWING_PHOTOS = ("raw", "report.html", "run.json")
 """What of a job's folder shows the photos, or tells of them."""
 
@@ -88,10 +88,28 @@ def files_of(studio: Studio, target: Target) -> list[Path]:
             for album in target.albums
             for path in (layout.photos(user, album), layout.thumbs(user, album))
         ]
-        found += [work / name for work in works for name in _OF_PHOTOS]
-        found += [folder / name for folder in job_folders for name in _SHOWING_PHOTOS]
-        return [path for path in found if path.exists()]
+        found += [work / "screened" for work in works]
+        return [*(path for path in found if path.exists()), *made_of_photos(works, job_folders)]
     return [*job_folders, *(path for work in works for path in _pictures_of(work, target.jobs))]
+
+
+def made_of_photos(works: Sequence[Path], job_folders: Sequence[Path]) -> list[Path]:
+    """What jobs made of photos and what shows them; goes with the first photo that goes."""
+    found = [work / name for work in works for name in _OF_PHOTOS]
+    found += [folder / name for folder in job_folders for name in _SHOWING_PHOTOS]
+    return [path for path in found if path.exists()]
+
+
+def late_uploads(studio: Studio, target: Target) -> list[Path]:
+    """Where uploads lie that came while the rest was being deleted."""
+    if target.what not in ("photos", "album", "account"):
+        return []
+    layout, user = studio.layout, target.user
+    return [
+        folder
+        for album in target.albums
+        for folder in (layout.photos(user, album), layout.thumbs(user, album))
+    ]
 
 
 def _pictures_of(work: Path, jobs: Sequence[str]) -> list[Path]:

@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from faces import Face, Quality
+from stages.lock import FolderLock
 from studio.albums import (
     add_photo,
     album_advice,
@@ -202,6 +203,34 @@ def test_a_removed_photo_is_gone_with_all_that_was_found_on_it(
     assert codes[photos[0].id] in ("ok", "two_people")
     with pytest.raises(Refused, match="nothing here"):
         remove_photo(studio, album.user_id, gone.id)
+
+
+def test_what_jobs_made_of_a_removed_photo_goes_with_it(
+    studio: Studio, album: Album, screening: Screening
+) -> None:
+    gone, stays = _of(studio, album, MINJI, 1), _of(studio, album, MINJI, 2)
+    _judged(studio, album)
+    with studio.db.session() as db:
+        job = Job(user_id=album.user_id, album_id=album.id, state="done")
+        db.add(job)
+    work, folder = studio.layout.work(album.user_id, album.id), studio.layout.job(album.user_id, job.id)
+    made = [
+        work / "dataset" / "1.png",
+        work / "training" / "x",
+        work / "store" / "blobs" / "ab",
+        folder / "report.html",
+    ]
+    kept = [work / "lora" / "a.safetensors", folder / "portraits" / "01.png", photo_file(studio, stays)]
+    for path in (*made, *kept[:2]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    with FolderLock(work / "lock"), pytest.raises(Refused) as caught:
+        remove_photo(studio, album.user_id, gone.id)
+    assert caught.value.code == "photos-locked"
+    assert photo_file(studio, gone).is_file()
+    remove_photo(studio, album.user_id, gone.id)
+    assert not any(path.exists() for path in made)
+    assert all(path.is_file() for path in kept)
 
 
 def test_nobody_removes_or_judges_anothers(studio: Studio, album: Album, screening: Screening) -> None:
