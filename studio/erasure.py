@@ -294,6 +294,13 @@ class _Erasure:
                 _delete_account(self._studio, db, target.user)
             receipt = db.get_one(Receipt, self._id)
             receipt.state, receipt.content = ("begun" if unreached else "done"), content
+            db.flush()
+            # An upload writes its album's row, which is held from here on: none comes after this look.
+            late = [path for path in targets.late_uploads(self._studio, target) if path.exists()]
+            if late and target.with_results and not unreached:
+                late = targets.files_of(self._studio, target)
+            for path in late:
+                files.remove(path)
         return receipt
 
     def _delete_mails(self, target: Target) -> None:

@@ -171,7 +171,6 @@ def _keep(studio: Studio, photo: Photo, jpeg: bytes, thumb: bytes) -> Photo:
     try:
         _write(partial, jpeg)
         _write(small, thumb)
-        final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with studio.db.session() as db:
             # Written first: from here on no other upload counts this album's photos.
             changed = db.execute(
@@ -188,6 +187,7 @@ def _keep(studio: Studio, photo: Photo, jpeg: bytes, thumb: bytes) -> Photo:
             _require_room(studio, db.scalar(_count(photo.album_id)) or 0)
             db.add(photo)
             db.flush()
+            final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             partial.replace(final)
         kept = True
     finally:

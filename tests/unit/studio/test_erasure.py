@@ -229,6 +229,28 @@ def test_photos_go_with_everything_made_of_them(scene: Scene) -> None:
     assert not (folder / "report.html").exists()
 
 
+@pytest.mark.parametrize("what", ["photos", "album", "account"])
+def test_a_photo_that_came_meanwhile_goes_too(
+    scene: Scene, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deleted(self: Any, target: Any) -> bool:
+        unreached: bool = delete(self, target)
+        with scene.studio.db.session() as db:
+            db.add(_photo(scene.studio, db.get_one(Album, scene.album), 7))
+        return unreached
+
+    delete = erasure._Erasure._delete_files
+    monkeypatch.setattr(erasure._Erasure, "_delete_files", deleted)
+    calls: dict[str, Any] = {"photos": erase_photos, "album": erase_album}
+    if what == "account":
+        erase_account(scene.studio, scene.user, jobs=scene.jobs)
+    else:
+        calls[what](scene.studio, scene.user, scene.album, jobs=scene.jobs)
+    assert scene.count(Photo) == 0
+    assert not list(scene.studio.layout.user(scene.user).rglob(f"{7:020x}*"))
+    assert what != "account" or not scene.studio.layout.user(scene.user).exists()
+
+
 def test_a_model_goes_from_the_models_folder_too(scene: Scene) -> None:
     others = scene.models_dir / "Lora" / "somebody-elses.safetensors"
     others.write_bytes(b"not ours")
