@@ -24,7 +24,7 @@ from .conftest import PHOTOS, ROOT, environment
 pytestmark = pytest.mark.long
 
 FILES = sorted(PHOTOS.glob("0[1-5]*"))
-JOB_MS = 300_000
+JOB_MS = 480_000
 PASSWORD = "eine lange Nacht im Studio"
 SAID = {
     "sign-up": ("회원가입", "Sign up"),
@@ -163,8 +163,10 @@ def _send_photos(page: Page, seen: Seen, say: Said) -> None:
 
 def _order(page: Page, say: Said) -> None:
     page.wait_for_selector(".screen-wishes")
-    page.locator("input[name=poses][value=front]").check(force=True)
-    page.locator("input[name=tone][value=cool]").check(force=True)
+    page.locator(".pose").first.click()
+    page.locator(".tone-cool").click()
+    expect(page.locator("input[name=poses][value=front]")).to_be_checked()
+    expect(page.locator("input[name=tone][value=cool]")).to_be_checked()
     page.locator("#count").fill("1")
     expect(page.locator(".price b")).to_be_visible()
     page.get_by_role("button", name=say["start"]).click()

@@ -62,6 +62,16 @@ class Outcome:
     done: dict[str, Any] = field(default_factory=dict)
 
 
+def _count(asked: Asked, what: str) -> None:
+    """Count one try; together with those of the API."""
+    from ...accounts import limit
+    from ..api.albums import ALBUMS_AN_HOUR
+    from ..api.jobs import JOBS_AN_HOUR
+
+    times = {"album": ALBUMS_AN_HOUR, "job": JOBS_AN_HOUR}[what]
+    limit(asked.studio, what, asked.user_id, times=times, per_s=3600)
+
+
 def _open(_asked: Asked) -> Outcome:
     return Outcome()
 
@@ -71,6 +81,8 @@ def _first_album(asked: Asked) -> Outcome:
     from ...albums import create_album
 
     found = albums_of_user(asked.studio, asked.user_id)
+    if not found:
+        _count(asked, "album")
     return Outcome(
         place=Place("photos", (found[0] if found else create_album(asked.studio, asked.user_id)).id)
     )
@@ -86,6 +98,7 @@ def _consent(asked: Asked) -> Outcome:
 def _new_album(asked: Asked) -> Outcome:
     from ...albums import create_album
 
+    _count(asked, "album")
     album = create_album(asked.studio, asked.user_id, title=str(asked.form().get("title") or ""))
     return Outcome(place=Place("photos", album.id))
 
@@ -99,12 +112,14 @@ def _submit(asked: Asked) -> Outcome:
     album_id = asked.text("album")
     wishes = read_wishes(asked.form())
     _remember(asked, album_id, wishes)
+    _count(asked, "job")
     job = asked.jobs.submit(asked.user_id, album_id, wishes)
     return Outcome(place=Place("job", job.id))
 
 
 def _again(asked: Asked) -> Outcome:
     old = job_of(asked.studio, asked.user_id, asked.text("job"))
+    _count(asked, "job")
     job = asked.jobs.submit(
         asked.user_id, old.album_id, Wishes.model_validate(old.wishes), parent_id=old.parent_id
     )
@@ -115,6 +130,7 @@ def _retouch(asked: Asked) -> Outcome:
     portrait = portrait_of(asked.studio, asked.user_id, asked.text("portrait"))
     parent = job_of(asked.studio, asked.user_id, portrait.job_id)
     wishes = retouch_wishes(Wishes.model_validate(parent.wishes), asked.form())
+    _count(asked, "job")
     job = asked.jobs.submit(asked.user_id, parent.album_id, wishes, parent_id=parent.id)
     return Outcome(place=Place("job", job.id))
 
