@@ -52,6 +52,7 @@ class Studio:
         layout = Layout(settings.data_dir.expanduser().resolve())
         try:
             layout.ensure()
+            _make_private(settings, layout.root)
         except OSError as error:
             raise BadInput(
                 f"The data directory {layout.root} cannot be written: {error.strerror}.",
@@ -80,6 +81,19 @@ class Studio:
         if self.db.engine.dialect.name == "sqlite":
             return f"sqlite:///{self.layout.root / 'jobs.sqlite'}"
         return self.db.url
+
+
+def _make_private(settings: StudioSettings, root: Path) -> None:
+    """Make the databases' files before SQLite does, which leaves their mode to the umask.
+
+    The folder may be one that somebody else made, open to all. SQLite gives -wal and -shm the mode of the
+    database (sqlite3 os_unix.c findCreateFileMode).
+    """
+    if settings.database_url is not None:
+        return
+    names = ["studio.sqlite", *(["jobs.sqlite"] if settings.jobs_database_url is None else [])]
+    for name in names:
+        os.close(os.open(root / name, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _secret(settings: StudioSettings, path: Path) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from studio.data import Database, database_url
+from studio.core import Studio
+from studio.data import Database, Flag, database_url
 from studio.errors import BadInput
+from studio.service_settings import StudioSettings
 
 
 def test_none_is_sqlite_in_the_data_directory(tmp_path: Path) -> None:
@@ -51,3 +54,19 @@ def test_a_file_that_cannot_be_opened_is_said_too(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="unable to open"):
         database.migrate()
     database.close()
+
+
+def test_nobody_else_on_the_machine_reads_the_databases(tmp_path: Path) -> None:
+    """Also in a folder that was there before, open to all."""
+    before = os.umask(0o022)
+    try:
+        tmp_path.chmod(0o755)
+        studio = Studio.open(StudioSettings(data_dir=tmp_path))
+        with studio.db.session() as db:
+            db.add(Flag(key="x"))
+            modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("*.sqlite*")}
+        studio.close()
+    finally:
+        os.umask(before)
+    assert {"studio.sqlite", "studio.sqlite-wal", "jobs.sqlite"} <= set(modes)
+    assert not any(modes.values())
