@@ -88,6 +88,16 @@ def test_a_move_in_the_queue_is_a_change(page: Controller, studio: Studio, user:
     assert "You are next" in after["html"]
 
 
+@pytest.mark.parametrize(("stage", "said"), [("drawing", "You are next"), ("delivery", "<b>Finishing</b>")])
+def test_whose_pictures_are_finished_is_not_told_to_wait_for_a_turn(
+    page: Controller, studio: Studio, user: User, stage: str, said: str
+) -> None:
+    album = seed_album(studio, user, photos=1, bad=0)
+    job = seed_job(studio, album, state="running", stage=stage, waiting=True, fraction=0.97)
+    page.jobs.place = 1  # type: ignore[attr-defined]
+    assert said in act(page, user, "open", place=f"#/job/{job.id}")["html"]
+
+
 def test_a_pulse_of_anothers_job_tells_nothing(
     page: Controller, studio: Studio, user: User, other: User
 ) -> None:
