@@ -60,6 +60,7 @@ class Visitor:
 def main() -> None:
     """Measure, print, and write."""
     options = _options()
+    options.load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-studio-") as name:
         folder = Path(name)
         visitors = _people(folder, options.users + 1)
@@ -263,7 +264,8 @@ def _section(options: argparse.Namespace, idle: Any, loaded: Any, done: dict[str
         "the other (each re-encoded and judged at once) and look every two seconds how their job does.",
         "Somebody who only browses is timed, first alone, then among them. Made by",
         f"`python scripts/bench_studio_web.py --write docs/benchmarks.md` in {options.seconds:.0f} s on",
-        f"{os.cpu_count()} cores that the senders and other work shared, Python {python}, {day}.",
+        f"{os.cpu_count()} cores that the senders share, Python {python}, {day}. Others' work on the machine",
+        f"before it began: load average {options.load:.1f}.",
         "",
         "| milliseconds | idle median | idle p95 | load median | load p95 |",
         "|---|---:|---:|---:|---:|",

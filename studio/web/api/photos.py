@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from functools import partial
 from math import ceil
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -83,10 +84,9 @@ async def send_photos(
         async for file in files:
             name = clean_name(file.name)
             try:
-                await _count(studio, user_id)
                 if file.path is None:
                     raise too_large(most)
-                photo = await in_turn(request, "decoding", add_photo, studio, user_id, album, file.path, name)
+                photo = await in_turn(request, "decoding", _take, studio, user_id, album, file.path, name)
                 taken[photo.id] = None
             except Refused as error:
                 refused.append((name, error))
@@ -156,8 +156,10 @@ async def _judge(
     await judging.judge(album_id, work, patience_s=patience_s)
 
 
-async def _count(studio: Studio, user_id: str) -> None:
-    await run_in_threadpool(limit, studio, "upload", user_id, times=PHOTOS_AN_HOUR, per_s=3600)
+def _take(studio: Studio, user_id: str, album_id: str, path: Path, name: str) -> Photo:
+    """Count it, and take it in: both when its turn comes, so that only few threads wait for the database."""
+    limit(studio, "upload", user_id, times=PHOTOS_AN_HOUR, per_s=3600)
+    return add_photo(studio, user_id, album_id, path, name)
 
 
 def _views(studio: Studio, album_id: str, only: list[str] | None) -> list[PhotoView]:
