@@ -6,16 +6,17 @@ job.
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 
-from .accounts import results_link
 from .core import Studio
-from .data import Job, Mail, Portrait
+from .data import Job, Mail
 from .errors import BadInput
-from .service_settings import DAY_S
+from .jobs.telling import params_of
 
 
 def send_again(studio: Studio, mail: Mail) -> None:
@@ -29,7 +30,7 @@ def send_again(studio: Studio, mail: Mail) -> None:
     params = _params(studio, mail)
     fresh: dict[str, Any] = {
         "state": "waiting",
-        "params": params,
+        "params": dict(params),
         "attempts": 0,
         "next_at": time.time(),
         "last_error": "",
@@ -45,23 +46,22 @@ def send_again(studio: Studio, mail: Mail) -> None:
             )
 
 
-def _params(studio: Studio, mail: Mail) -> dict[str, Any]:
+def _params(studio: Studio, mail: Mail) -> Mapping[str, Any]:
     if mail.template not in ("ready", "failed") or mail.job_id is None:
         raise BadInput(
             "The link of that mail is old by now.", hint="The person asks for another one on the page."
         )
     with studio.db.session() as db:
         job = db.get(Job, mail.job_id)
-        portraits = db.scalar(select(func.count()).where(Portrait.job_id == mail.job_id)) or 0
-    if job is None or job.deleted_at is not None:
-        raise BadInput("What that mail is about was deleted.")
-    if mail.template == "failed":
-        if job.state != "failed" or not job.error:
-            raise BadInput(f"That job is {job.state} now.", hint="A mail that it failed would be wrong.")
-        return {"message": job.error["message"], "hint": job.error.get("hint", {}), "link": studio.public_url}
-    expires_at = (job.finished_at or time.time()) + studio.settings.link_days * DAY_S
-    if job.state != "done" or expires_at < time.time():
+        if job is None or job.deleted_at is not None:
+            raise BadInput("What that mail is about was deleted.")
+        if job.state != {"ready": "done", "failed": "failed"}[mail.template]:
+            raise BadInput(
+                f"That job is {job.state} now.", hint=f"A mail that it is {mail.template} would be wrong."
+            )
+        params = params_of(db, studio, job)
+    if params.get("expires_at", math.inf) < time.time():
         raise BadInput(
             "The link to these portraits is past its time.", hint="The person finds them on the page."
         )
-    return {"link": results_link(studio, job), "count": portraits, "expires_at": expires_at}
+    return params
