@@ -20,7 +20,7 @@ from .core import Studio
 from .data import UNFINISHED, Album, Job, Mail, Receipt, User
 from .erasing import files, models, targets
 from .erasing.targets import Target, What
-from .erasing.words import WORKING, describe, left_over, shown
+from .erasing.words import WORKING, left_over, shown
 from .refusals import not_found
 from .service_settings import DAY_S
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JobsClient",
-    "describe",
     "erase_account",
     "erase_album",
     "erase_job",

@@ -1,4 +1,4 @@
-"""A receipt in words."""
+"""What of a receipt is shown, and in words why something is left."""
 
 from __future__ import annotations
 
@@ -7,16 +7,6 @@ from typing import Any
 from ..data import Receipt
 from ..refusals import Language
 
-_TEXTS: dict[str, dict[Language, str]] = {
-    "photos": {"en": "Photos deleted: {n}", "ko": "삭제한 사진: {n}장"},
-    "portraits": {"en": "Portraits deleted: {n}", "ko": "삭제한 프로필 사진: {n}장"},
-    "models": {
-        "en": "Trained models removed from picture servers: {n}",
-        "ko": "그림 서버에서 삭제한 학습 모델: {n}개",
-    },
-    "jobs": {"en": "Jobs deleted: {n}", "ko": "삭제한 작업: {n}개"},
-    "files": {"en": "Files deleted: {n}", "ko": "삭제한 파일: {n}개"},
-}
 _LEFT: dict[str, dict[Language, str]] = {
     "job-running": {
         "en": "A job is still being stopped; the rest is deleted by itself in a few minutes.",
@@ -51,13 +41,3 @@ def shown(receipt: Receipt) -> dict[str, Any]:
 def left_over(receipt: Receipt, language: Language) -> list[str]:
     """What is left, why, and what becomes of it; empty when nothing is."""
     return [_LEFT[code][language] for code in receipt.content.get("left", ()) if code in _LEFT]
-
-
-def describe(receipt: Receipt, language: Language) -> list[str]:
-    """A receipt in words: what was deleted, and what is left and why."""
-    content = receipt.content
-    lines = [text[language].format(n=content[name]) for name, text in _TEXTS.items() if content.get(name)]
-    if content.get("bytes"):
-        megabytes = max(1, round(content["bytes"] / 1e6))
-        lines.append({"en": f"Space freed: {megabytes} MB", "ko": f"비운 공간: {megabytes} MB"}[language])
-    return [*lines, *left_over(receipt, language)]
