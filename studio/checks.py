@@ -51,6 +51,7 @@ def check_studio(studio: Studio) -> Iterator[Finding]:
         _webuis,
         _workers,
         _metrics,
+        _backup,
         _marks,
     )
     for look in looks:
@@ -242,21 +243,21 @@ def _metrics(studio: Studio) -> Iterator[Finding]:
         yield Finding("metrics", "doubt", "SDWEBUI_METRICS_TOKEN is short.", "Make it 32 characters.")
     else:
         yield Finding("metrics", "good", "/metrics asks for its token.")
-    with_backup = [row for row in _flags(studio) if row[0] == "backup"]
-    if with_backup and time.time() - with_backup[0][1] > 2 * DAY_S:
-        yield Finding("backup", "doubt", "The last one is more than two days old.", "`studio backup DIR`")
-    elif not with_backup:
-        yield Finding("backup", "doubt", "There never was one.", "`studio backup DIR`, once a day.")
 
 
-def _flags(studio: Studio) -> list[tuple[str, float]]:
+def _backup(studio: Studio) -> Iterator[Finding]:
     from .data import Flag
+    from .metrics.counts import LAST_BACKUP
 
     try:
         with studio.db.session() as db:
-            return [(flag.key, flag.at) for flag in db.query(Flag)]
+            last = db.get(Flag, LAST_BACKUP)
     except SQLAlchemyError:
-        return []  # said by the check of the database
+        return  # said by the check of the database
+    if last is None:
+        yield Finding("backup", "doubt", "There never was one.", "`studio backup DIR`, once a day.")
+    elif time.time() - last.at > 2 * DAY_S:
+        yield Finding("backup", "doubt", "The last one is more than two days old.", "`studio backup DIR`")
 
 
 def _marks(studio: Studio) -> Iterator[Finding]:

@@ -15,11 +15,18 @@ from .errors import BadInput
 Row = dict[str, Any]
 
 
-def users(studio: Studio) -> list[Row]:
-    """Accounts with their jobs, portraits and quotas, the oldest first."""
+def users(studio: Studio, *, only: str | None = None) -> list[Row]:
+    """Accounts with their jobs, portraits and quotas, the oldest first.
+
+    Args:
+        studio: The studio.
+        only: Identifier of one; None = all.
+    """
+    usual = studio.settings
+    wanted = select(User).order_by(User.created_at)
     with studio.db.session() as db:
-        jobs = _by_first(db, select(Job.user_id, func.count()).group_by(Job.user_id))
-        portraits = _by_first(db, select(Portrait.user_id, func.count()).group_by(Portrait.user_id))
+        jobs = _by_first(db, _of_users(Job, only))
+        portraits = _by_first(db, _of_users(Portrait, only))
         return [
             {
                 "id": user.id,
@@ -29,12 +36,18 @@ def users(studio: Studio) -> list[Row]:
                 "state": user_state(user),
                 "jobs": jobs.get(user.id, 0),
                 "portraits": portraits.get(user.id, 0),
-                "quota_jobs": user.quota_jobs or studio.settings.quota_jobs,
-                "quota_portraits_month": user.quota_portraits_month or studio.settings.quota_portraits_month,
+                "quota_jobs": user.quota_jobs or usual.quota_jobs,
+                "quota_portraits_month": user.quota_portraits_month or usual.quota_portraits_month,
                 "created_at": user.created_at,
             }
-            for user in db.scalars(select(User).order_by(User.created_at))
+            for user in db.scalars(wanted if only is None else wanted.where(User.id == only))
         ]
+
+
+def _of_users(kind: type[Job] | type[Portrait], only: str | None) -> Any:
+    """How many rows each user has."""
+    counted = select(kind.user_id, func.count()).group_by(kind.user_id)
+    return counted if only is None else counted.where(kind.user_id == only)
 
 
 def user_state(user: User) -> str:

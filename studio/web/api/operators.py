@@ -182,7 +182,7 @@ def _job(request: Request, job_id: str) -> Job:
 
 
 def _user_row(studio: Studio, user_id: str) -> Row:
-    return next(row for row in overview.users(studio) if row["id"] == user_id)
+    return overview.users(studio, only=user_id)[0]
 
 
 def _not_yourself() -> Refused:
