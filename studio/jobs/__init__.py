@@ -10,7 +10,7 @@ does them.
     workers that die     presence.py (heartbeat, fence), housekeeping.py (takeover, repair)
     DBOS                 ledger.py (from outside), worker.py (launched)
 
-docs/decisions/0018 says why it is built so.
+docs/decisions/0018-jobs.md says why it is built so.
 """
 
 from __future__ import annotations

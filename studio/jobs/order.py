@@ -3,7 +3,7 @@
 Each user has one job in a turn. A user who hands in ten jobs has them in ten turns, and somebody who comes
 later is served after the first of them, not after the tenth; nobody's GPU stands idle because its turn is not
 complete. DBOS's partitioned queues interleave users too, but take a partition at random: neither could a
-place in the queue be told nor did priorities hold between users (docs/decisions/0018).
+place in the queue be told nor did priorities hold between users (docs/decisions/0018-jobs.md).
 """
 
 from __future__ import annotations
