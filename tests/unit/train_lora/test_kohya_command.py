@@ -48,6 +48,7 @@ def test_the_whole_command() -> None:
     assert (command.output_dir, command.output_name, command.steps) == ("/job/out", "alice", 1200)
     assert command.env["PYTHONUNBUFFERED"] == "1"
     assert {"TQDM_ASCII", "COLUMNS"} <= set(command.unset)
+    assert {"SDWEBUI_SECRET", "SDWEBUI_DATABASE_URL", "SDWEBUI_SMTP_PASSWORD"} <= set(command.unset)
     assert not set(command.unset) & set(command.env)
 
 

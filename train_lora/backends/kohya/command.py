@@ -25,10 +25,13 @@ STATE_FILES = frozenset({"train_state.json", "model.safetensors", "optimizer.bin
 UNSET = (
     *("TQDM_ASCII", "TQDM_DISABLE", "TQDM_MININTERVAL", "TQDM_NCOLS", "TQDM_BAR_FORMAT", "COLUMNS"),
     *("PYTHONHOME", "PYTHONPATH", "PYTHONOPTIMIZE"),
+    *("SDWEBUI_SECRET", "SDWEBUI_DATABASE_URL", "SDWEBUI_JOBS_DATABASE_URL", "SDWEBUI_METRICS_TOKEN"),
+    *("SDWEBUI_SMTP_PASSWORD", "SDWEBUI_URL", "SDWEBUI_AUTH", "SDWEBUI_PASSWORD", "PGPASSWORD"),
 )
 """Variables the trainer must not inherit: TQDM_ASCII crashes it, the next ones hide its progress (a bar is
-cut off at COLUMNS, and the loss stands at its end), the last lead it to another Python's packages or drop its
-assertions."""
+cut off at COLUMNS, and the loss stands at its end), three lead it to another Python's packages or drop its
+assertions. The last are secrets of whoever started us: somebody else's program with a hundred packages has no
+use for them."""
 
 
 @dataclass(frozen=True, slots=True)
