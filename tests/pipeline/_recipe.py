@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sdwebui_client import CancelToken, Timeouts, WebUI
+from sdwebui_client import Cancelled, CancelToken, Timeouts, WebUI
 from sdwebui_client.sandbox import SandboxServer, SandboxSettings
-from stages.events import Event, StageDone
-from stages.presets import load_preset
+from stages.events import Event, LoraReady, StageDone
+from stages.presets import Preset, load_preset
 from stages.recipes.profile import ProfileOptions, RunResult, run_profile
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
@@ -81,7 +83,7 @@ def options(photos: Path, out_dir: Path, *sets: str, **fields: Any) -> ProfileOp
     given: dict[str, Any] = {
         "photos_dir": photos,
         "out_dir": out_dir,
-        "preset": load_preset("studio-sd15", sets=[*SMALL, *sets]),
+        "preset": _preset(*SMALL, *sets),
         "name": "alice",
         "count": None,
         "seed": 7,
@@ -90,6 +92,11 @@ def options(photos: Path, out_dir: Path, *sets: str, **fields: Any) -> ProfileOp
         "pose_from": None,
     }
     return ProfileOptions(**{**given, **fields})
+
+
+@cache
+def _preset(*sets: str) -> Preset:
+    return load_preset("studio-sd15", sets=sets)
 
 
 def run(
@@ -103,6 +110,21 @@ def run(
     finally:
         for server in servers:
             server.close()
+
+
+def train_only(photos: Path, out_dir: Path) -> None:
+    """Fill a folder with what a run has done when its LoRA is trained, and nothing is drawn yet."""
+    token = CancelToken()
+
+    class Trained(Watched):
+        def __call__(self, event: Event) -> None:
+            super().__call__(event)
+            if isinstance(event, LoraReady):
+                token.cancel()
+
+    with sandbox(out_dir.parent / "models") as server, suppress(Cancelled):
+        run(options(photos, out_dir), server.url, watch=Trained(), cancel=token)
+    assert not (out_dir / "run.json").exists()
 
 
 def generations(server: SandboxServer) -> int:

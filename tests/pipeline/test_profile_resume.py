@@ -28,9 +28,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def finished(photos: Path, server: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(
+    photos: Path, server: SandboxServer, trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The folder of an undisturbed run."""
-    out = tmp_path_factory.mktemp("whole") / "out"
+    out = Path(shutil.copytree(trained, tmp_path_factory.mktemp("whole") / "out"))
     run(options(photos, out), server.url)
     return out
 
@@ -102,18 +104,18 @@ def test_two_runs_do_not_share_a_folder(photos: Path, server: SandboxServer, tmp
 
 
 def test_a_server_that_restarts_is_waited_for(
-    photos: Path, server: SandboxServer, tmp_path: Path, whole: dict[str, bytes]
+    photos: Path, server: SandboxServer, begun: Path, whole: dict[str, bytes]
 ) -> None:
     _switch(server, Fault(kind="restart", after=3, seconds=0.3))
     try:
-        run(options(photos, tmp_path), server.url)
+        run(options(photos, begun), server.url)
     finally:
         _switch(server)
-    assert deliverables(tmp_path) == whole
+    assert deliverables(begun) == whole
 
 
 def test_a_server_that_dies_in_the_middle_loses_nothing(
-    photos: Path, tmp_path: Path, whole: dict[str, bytes]
+    photos: Path, begun: Path, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     with sandbox(tmp_path / "models") as dying:
 
@@ -125,36 +127,36 @@ def test_a_server_that_dies_in_the_middle_loses_nothing(
 
         first = Killer()
         with pytest.raises(WebUIError):
-            run(options(photos, tmp_path / "out"), dying.url, watch=first)
-    assert not (tmp_path / "out" / "run.json").exists()
+            run(options(photos, begun), dying.url, watch=first)
+    assert not (begun / "run.json").exists()
     done = {(e.shot, e.stage) for e in first.of(StageDone)}
     second = Watched()
     with sandbox(tmp_path / "models") as another:
-        run(options(photos, tmp_path / "out"), another.url, watch=second)
+        run(options(photos, begun), another.url, watch=second)
         redone = [key for key in second.redone() if key[1] in ("txt2img", "img2img", "upscale")]
         assert generations(another) == len(redone) < GENERATIONS
     assert done.isdisjoint(second.redone())
-    assert deliverables(tmp_path / "out") == whole
+    assert deliverables(begun) == whole
 
 
 def test_out_of_memory_is_said_and_the_next_run_goes_on(
-    photos: Path, server: SandboxServer, tmp_path: Path, whole: dict[str, bytes]
+    photos: Path, server: SandboxServer, begun: Path, whole: dict[str, bytes]
 ) -> None:
     first = Watched()
     _switch(server, Fault(kind="oom", after=4, count=0))
     with pytest.raises(OutOfMemory) as caught:
-        run(options(photos, tmp_path), server.url, watch=first)
+        run(options(photos, begun), server.url, watch=first)
     _switch(server)
     assert caught.value.hint
     made, second = generations(server), Watched()
     finished = [e for e in first.of(StageDone) if e.generation]
-    run(options(photos, tmp_path), server.url, watch=second)
+    run(options(photos, begun), server.url, watch=second)
     assert generations(server) == made + GENERATIONS - len(finished)
-    assert deliverables(tmp_path) == whole
+    assert deliverables(begun) == whole
 
 
 def test_cancelling_stops_soon_and_keeps_what_is_finished(
-    photos: Path, server: SandboxServer, tmp_path: Path, whole: dict[str, bytes]
+    photos: Path, server: SandboxServer, begun: Path, whole: dict[str, bytes]
 ) -> None:
     token = CancelToken()
 
@@ -166,18 +168,18 @@ def test_cancelling_stops_soon_and_keeps_what_is_finished(
 
     watch = Watcher()
     with pytest.raises(Cancelled):
-        run(options(photos, tmp_path), server.url, watch=watch, cancel=token)
+        run(options(photos, begun), server.url, watch=watch, cancel=token)
     finished = {(e.shot, e.stage) for e in watch.of(StageDone)}
     again = Watched()
-    run(options(photos, tmp_path), server.url, watch=again)
+    run(options(photos, begun), server.url, watch=again)
     assert finished.isdisjoint(again.redone())
-    assert deliverables(tmp_path) == whole
+    assert deliverables(begun) == whole
 
 
 def test_ctrl_c_interrupts_our_job_and_leaves_the_store_whole(
     photos: Path,
     server: SandboxServer,
-    tmp_path: Path,
+    begun: Path,
     whole: dict[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -194,27 +196,27 @@ def test_ctrl_c_interrupts_our_job_and_leaves_the_store_whole(
     monkeypatch.setattr(director, "wait", interrupted)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        run(options(photos, tmp_path), server.url)
+        run(options(photos, begun), server.url)
     monkeypatch.undo()
     assert threading.active_count() <= before + 1
-    run(options(photos, tmp_path), server.url)
-    assert deliverables(tmp_path) == whole
+    run(options(photos, begun), server.url)
+    assert deliverables(begun) == whole
 
 
 def test_nothing_good_enough_is_an_error_with_a_report(
-    photos: Path, server: SandboxServer, tmp_path: Path
+    photos: Path, server: SandboxServer, begun: Path
 ) -> None:
     watch = Watched()
     with pytest.raises(LikenessNotReached) as caught:
-        run(options(photos, tmp_path, "min_likeness=1.0"), server.url, watch=watch)
+        run(options(photos, begun, "min_likeness=1.0"), server.url, watch=watch)
     assert caught.value.best is not None
     assert caught.value.asked == 1.0
-    content = json.loads((tmp_path / "run.json").read_text())
+    content = json.loads((begun / "run.json").read_text())
     assert content["portraits"] == []
     assert len(content["unfilled"]) == 2
     assert all("below the asked 1.00" in entry["reason"] for entry in content["rejected"])
-    assert "No portrait reached" in (tmp_path / "report.html").read_text()
-    assert not (tmp_path / "contact-sheet.jpg").exists()
+    assert "No portrait reached" in (begun / "report.html").read_text()
+    assert not (begun / "contact-sheet.jpg").exists()
     assert watch.of(ShotRejected)
     # Tried again, but not for ever: each candidate once per tone, and one further batch of candidates.
     assert watch.of(PlanGrown)
@@ -233,9 +235,9 @@ def test_what_another_run_delivered_is_taken_away(photos: Path, server: SandboxS
     ]
 
 
-def test_the_seed_is_drawn_once_and_kept(photos: Path, server: SandboxServer, tmp_path: Path) -> None:
-    first = run(options(photos, tmp_path, "tones=[warm]", seed=None), server.url)
+def test_the_seed_is_drawn_once_and_kept(photos: Path, server: SandboxServer, begun: Path) -> None:
+    first = run(options(photos, begun, "tones=[warm]", seed=None), server.url)
     watch = Watched()
-    second = run(options(photos, tmp_path, "tones=[warm]", seed=None), server.url, watch=watch)
+    second = run(options(photos, begun, "tones=[warm]", seed=None), server.url, watch=watch)
     assert watch.redone() == {}
     assert first.run["seed"] == second.run["seed"] != 7
