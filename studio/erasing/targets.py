@@ -21,7 +21,7 @@ What = Literal["photos", "model", "portraits", "job", "album", "account"]
 
 _OF_PHOTOS = ("dataset", "last", "store", "training", "ahead", "made.json")
 """What of a work folder is made of all photos together, or of no use without one of them."""
-_SHOWING_PHOTOS = ("raw", "report.html", "run.json")
+_SHOWING_PHOTOS = ("raw", "report.html", "report.html.part", "run.json", "run.json.part")
 """What of a job's folder shows the photos, or tells of them."""
 
 
@@ -97,6 +97,8 @@ def made_of_photos(works: Sequence[Path], job_folders: Sequence[Path]) -> list[P
     """What jobs made of photos and what shows them; goes with the first photo that goes."""
     found = [work / name for work in works for name in _OF_PHOTOS]
     found += [folder / name for folder in job_folders for name in _SHOWING_PHOTOS]
+    # Half a set of training pictures, of a run that was killed (train_lora/dataset.py).
+    found += [path for work in works for path in work.glob(".*.part")]
     return [path for path in found if path.exists()]
 
 

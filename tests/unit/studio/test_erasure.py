@@ -228,6 +228,13 @@ def test_photos_go_with_everything_made_of_them(scene: Scene) -> None:
     assert not (folder / "report.html").exists()
 
 
+def test_what_a_killed_job_left_half_made_goes_with_the_photos(scene: Scene) -> None:
+    _write(scene.work, ".dataset.k1ll3d.part/001.png")
+    _write(scene.studio.layout.job(scene.user, scene.one), "report.html.part")
+    erase_photos(scene.studio, scene.user, scene.album, jobs=scene.jobs)
+    assert not list(scene.studio.layout.user(scene.user).rglob("*.part"))
+
+
 @pytest.mark.parametrize("what", ["photos", "album", "account"])
 def test_a_photo_that_came_meanwhile_goes_too(
     scene: Scene, what: str, monkeypatch: pytest.MonkeyPatch
