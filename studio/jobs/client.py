@@ -68,14 +68,18 @@ class Jobs:
             priority: 1..1000, lower goes first.
 
         Raises:
-            Refused: The album is not ready or somebody else's, the address is unproved, a quota is used up.
+            Refused: The album is not ready or somebody else's, a wish names what does not exist, the address
+                is unproved, a quota is used up.
         """
         from ..albums import album_ready
+        from ..work.wished import preset_of
 
         album = album_of(self._studio, user_id, album_id)
         refused = album_ready(self._studio, album)
         if refused is not None:
             raise refused
+        # A slip is said now, and not by a mail after the wait.
+        preset_of(self._studio, wishes)
         job = Job(
             user_id=user_id,
             album_id=album_id,

@@ -84,6 +84,19 @@ def test_albums_of_others_and_those_that_are_not_ready_are_refused(
         assert db.scalars(select(Job)).all() == []
 
 
+@pytest.mark.parametrize(
+    ("wishes", "code"),
+    [(Wishes(preset="no-such"), "unknown-preset"), (Wishes(poses=("no-such",)), "unknown-wish")],
+)
+def test_a_wish_that_does_not_exist_is_refused_at_once(
+    studio: Studio, jobs: Jobs, user_id: str, wishes: Wishes, code: str
+) -> None:
+    with refused(code):
+        jobs.submit(user_id, make_album(studio, user_id), wishes)
+    with studio.db.session() as db:
+        assert db.scalar(select(Job.id)) is None
+
+
 def test_quotas(studio: Studio, jobs: Jobs, user_id: str) -> None:
     hand_in(studio, jobs, user_id)
     hand_in(studio, jobs, user_id)
