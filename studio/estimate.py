@@ -139,18 +139,20 @@ def _seconds(db: Session, stage: str) -> list[float]:
 
 def _seconds_a_picture(db: Session) -> list[float]:
     """Seconds of drawing for each picture a server was paid for, in past jobs."""
-    drawn = (
-        select(JobEvent.job_id, func.sum(JobEvent.ended_at - JobEvent.started_at).label("seconds"))
-        .where(JobEvent.stage == "drawing", JobEvent.started_at.is_not(None), JobEvent.ended_at.is_not(None))
-        .group_by(JobEvent.job_id)
-        .subquery()
-    )
-    rows = db.execute(
-        select(drawn.c.seconds, Job.generations)
-        .join(Job, Job.id == drawn.c.job_id)
+    last = (
+        select(Job.id, Job.generations, Job.finished_at)
         .where(Job.state == "done", Job.generations >= 2)
         .order_by(Job.finished_at.desc())
         .limit(KEPT)
+        .subquery()
+    )
+    # Of the last jobs alone: the page asks every few seconds, and all events there ever were are many.
+    rows = db.execute(
+        select(func.sum(JobEvent.ended_at - JobEvent.started_at), last.c.generations)
+        .join(last, JobEvent.job_id == last.c.id)
+        .where(JobEvent.stage == "drawing", JobEvent.started_at.is_not(None), JobEvent.ended_at.is_not(None))
+        .group_by(last.c.id, last.c.generations, last.c.finished_at)
+        .order_by(last.c.finished_at.desc())
     )
     return [float(seconds) / pictures for seconds, pictures in rows if seconds]
 
