@@ -1,9 +1,8 @@
 """Where the eyes are, more exactly than the detector says.
 
 CenterFace's points are good to 0.03 to 0.09 of the distance between the eyes, and its tilt to 7 degrees; the
-corners of the eyes that dlib's 5-point predictor finds to 0.04 and 1 degree (the example portrait at 12
-sizes and
-tilts, against points set by eye).
+corners of the eyes that dlib's 5-point predictor finds to 0.04 and 1 degree (the example portrait at 12 sizes
+and tilts, against points set by eye).
 """
 
 from __future__ import annotations

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 PLAIN_SPREAD = 3.5
-"""Most that the margins may lie off the fitted surface, median, CIELAB, for a plain backdrop: measured 0.4
-to 1 on
-walls and studio paper, 2 on painted canvas, 10 and more in rooms and before flags."""
+"""Most that the margins may lie off the fitted surface, median, CIELAB, for a plain backdrop: measured 0.4 to
+1 on walls and studio paper, 2 on painted canvas, 10 and more in rooms and before flags."""
 LIGHT = 80.0
 """Lightness (CIELAB, 0..100) from which a backdrop counts as light."""
 WHITE, WHITE_CHROMA = 90.0, 6.0

@@ -49,15 +49,13 @@ class IdFormat:
     height_mm: float
     head_mm: tuple[float, float]
     """Chin to the top of the head, least and most. Kept for the top of the hair and for the crown without
-    hair alike,
-    where the hair is not higher than that allows; else for the crown."""
+    hair alike, where the hair is not higher than that allows; else for the crown."""
     eyes_from_bottom_mm: tuple[float, float] | None
     """Height of the line through the eyes above the lower edge, least and most; None = no rule, then the head
     is set by `top_mm`."""
     top_mm: tuple[float, float] | None
     """Room between the upper edge and the top of the head, least and most, where we set one; None where the
-    rule
-    for the eyes decides."""
+    rule for the eyes decides."""
     backdrop: Backdrop
     """What the backdrop has to be; a photo with another is made, with a warning."""
     official: bool

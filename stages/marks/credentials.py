@@ -25,9 +25,8 @@ class Signature:
 
     state: str = "absent"
     """"absent"; "trusted" (it holds, by a trusted authority); "untrusted" (it holds, by an unknown one);
-    "invalid" (picture or manifest were changed, or the certificate does not hold); "unreadable"; "
-    ""not-checked"
-    (there is one, but the extra [c2pa] is not installed)."""
+    "invalid" (picture or manifest were changed, or the certificate does not hold); "unreadable";
+    "not-checked" (there is one, but the extra [c2pa] is not installed)."""
     signer: str | None = None
     """Common name of the certificate."""
     issuer: str | None = None
