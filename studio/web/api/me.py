@@ -16,7 +16,7 @@ from ...accounts import (
     set_password,
 )
 from ...data import Receipt, User
-from ...refusals import Language, not_found
+from ...refusals import Language, Refused, not_found
 from ..account_pages import prove_owner
 from ..session import Signed, drop_session, origin_of, studio_of
 from .answers import (
@@ -83,10 +83,24 @@ def change_me(request: Request, visitor: Signed, asked: MeChange) -> MeView:
 
 @router.put("/password")
 def change_password(request: Request, visitor: Signed, asked: PasswordChange) -> Done:
-    """Set a password; the other sessions end."""
+    """Set a password; the other sessions end. The first one is set in a browser."""
+    if visitor.user.password_hash is None and visitor.session is None:
+        raise _in_a_browser()
     current = asked.current if visitor.user.password_hash is None else asked.current or ""
     set_password(studio_of(request), visitor.user.id, asked.new, current=current, keep=visitor.session)
     return Done()
+
+
+def _in_a_browser() -> Refused:
+    """Whoever finds a token must not make a lasting account of it."""
+    return Refused(
+        "browser-only",
+        en="A token cannot set the first password of an account.",
+        ko="토큰으로는 계정의 첫 비밀번호를 설정할 수 없습니다.",
+        hint_en="Sign in with a mailed link and set it on the account page.",
+        hint_ko="메일로 받은 링크로 로그인한 뒤 계정 페이지에서 설정해 주세요.",
+        status=403,
+    )
 
 
 @router.delete("/sessions")

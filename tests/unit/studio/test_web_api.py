@@ -71,6 +71,13 @@ def test_from_sign_up_to_a_token_without_a_browser(site: Site) -> None:
     assert program.get("/api/v1/me").status_code == 401
 
 
+def test_a_token_sets_no_first_password(kim: Person) -> None:
+    refused = kim.program.put("/api/v1/me/password", json={"new": GOOD})
+    assert (refused.status_code, refused.json()["code"]) == (403, "browser-only")
+    ok(kim.browser.put("/api/v1/me/password", json={"new": GOOD}))
+    ok(kim.program.put("/api/v1/me/password", json={"current": GOOD, "new": f"{GOOD} again"}))
+
+
 def test_albums(site: Site, kim: Person) -> None:
     made = ok(kim.program.post("/api/v1/albums", json={"title": "<b>나", "subject": "woman"}), 201)
     assert (made["title"], made["subject"], made["consent_at"]) == ("<b>나", "woman", None)
