@@ -80,15 +80,18 @@ def _claim(studio: Studio, now: float, every_s: float) -> bool:
 
 
 def photos_due_at(db: Session, studio: Studio, album: Album) -> float | None:
-    """When an album's photos and models go: so many days after the last thing that happened to it.
+    """When an album's photos and models go: on the day its owner was told.
 
-    None while a job is on its way, or when there is nothing left.
+    That is so many days after the last thing that happened to it. None while a job is on its way, or when
+    there is nothing left.
     """
     if album.photos_deleted_at is not None and album.model_deleted_at is not None:
         return None
     jobs = select(Job).where(Job.album_id == album.id)
     if db.scalar(select(func.count()).select_from(jobs.where(Job.state.in_(UNFINISHED)).subquery())):
         return None
+    if album.keep_photos_until is not None:
+        return album.keep_photos_until
     last_photo = db.scalar(select(func.max(Photo.created_at)).where(Photo.album_id == album.id))
     last_job = db.scalar(
         select(func.max(func.coalesce(Job.finished_at, Job.created_at))).where(Job.album_id == album.id)

@@ -223,7 +223,10 @@ class Job(Base):
     deleted_at: Mapped[float | None]
     """When its results were; the row stays for the operator's totals until the account goes."""
 
-    __table_args__ = (Index("ix_jobs_state", "state", "stage"),)
+    __table_args__ = (
+        Index("ix_jobs_state", "state", "stage"),
+        Index("ix_jobs_finished_at", "finished_at"),
+    )
 
 
 class JobEvent(Base):
@@ -242,6 +245,8 @@ class JobEvent(Base):
     ended_at: Mapped[float | None]
     outcome: Mapped[str | None] = mapped_column(String(16))
     """"done", "failed", "cancelled" or "lost" (its worker died)."""
+
+    __table_args__ = (Index("ix_job_events_stage", "stage", "ended_at"),)
 
 
 class Portrait(Base):
@@ -334,6 +339,8 @@ class Mail(Base):
     created_at: Mapped[float] = mapped_column(default=time.time)
     sent_at: Mapped[float | None]
     last_error: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (Index("ix_mails_state", "state", "next_at"),)
 
 
 class Receipt(Base):

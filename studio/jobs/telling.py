@@ -3,6 +3,7 @@ other."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -42,7 +43,18 @@ def _ready(db: Session, studio: Studio, job: Job) -> Mapping[str, Any]:
         "link": results_link(studio, job),
         "count": db.scalar(select(func.count()).where(Portrait.job_id == job.id)) or 0,
         "expires_at": job.finished_at + studio.settings.link_days * DAY_S,
+        "sandbox": _drawn_by_stand_in(studio, job),
     }
+
+
+def _drawn_by_stand_in(studio: Studio, job: Job) -> bool:
+    """Whether the sandbox drew any of the job's pictures, as its run says."""
+    try:
+        run = json.loads((studio.layout.job(job.user_id, job.id) / "run.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return studio.sandbox
+    webui = run["webui"]
+    return any(server["sandbox"] for server in webui.get("servers", [webui]))
 
 
 def _failed(studio: Studio, job: Job) -> Mapping[str, Any]:

@@ -208,3 +208,10 @@ def test_nobody_is_named_in_the_log(studio: Studio, user: User, caplog: pytest.L
     sweep(studio, jobs=NoJobs())
     assert "retention: 1 jobs" in caplog.text
     assert user.email not in caplog.text
+
+
+def test_the_day_its_owner_was_told_counts_even_when_the_setting_changed(studio: Studio, user: User) -> None:
+    told = time.time() + 100 * DAY_S
+    kept = album(studio, user, days=PHOTOS_DAYS + 1, keep_photos_until=told)
+    with studio.db.session() as db:
+        assert photos_due_at(db, studio, kept) == told

@@ -154,6 +154,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key"),
     )
     with op.batch_alter_table("mails", schema=None) as batch_op:
+        batch_op.create_index("ix_mails_state", ["state", "next_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_mails_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -205,6 +206,7 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_jobs_album_id"), ["album_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_created_at"), ["created_at"], unique=False)
+        batch_op.create_index("ix_jobs_finished_at", ["finished_at"], unique=False)
         batch_op.create_index("ix_jobs_state", ["state", "stage"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_user_id"), ["user_id"], unique=False)
 
@@ -248,6 +250,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("job_events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_job_events_job_id"), ["job_id"], unique=False)
+        batch_op.create_index("ix_job_events_stage", ["stage", "ended_at"], unique=False)
 
     op.create_table(
         "portraits",
