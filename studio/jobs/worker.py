@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 LEAVE_S = 10.0
-"""How long the steps under way may take to end when the worker is told to."""
+"""How long a worker that was declared dead waits for its threads."""
 
 
 def run_worker(
@@ -94,8 +95,11 @@ def _work(
             on_ready()
         while not (stop.wait(0.1) or ended.is_set()):
             continue
+        house.stop()
         runner.running.leave()
-        _wait_for(lambda: not runner.running.jobs(), LEAVE_S)
+        # As long as a step works on, the heartbeat says so: nobody else may take it up. Whoever cannot wait
+        # kills the process, which ends both. One that was lost has nothing to protect any more.
+        _wait_for(lambda: not runner.running.jobs(), LEAVE_S if ended.is_set() else math.inf)
     finally:
         house.stop()
         watch.stop()
@@ -158,6 +162,6 @@ def _destroy_dbos() -> None:
 
 
 def _wait_for(condition: Callable[[], bool], limit_s: float) -> None:
-    until = time.monotonic() + limit_s
-    while not condition() and time.monotonic() < until:
+    begun = time.monotonic()
+    while not condition() and time.monotonic() - begun < limit_s:
         time.sleep(0.05)
