@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+_KEPT: list[object] = []
+"""Locks that last as long as the process."""
+
 _SANDBOX_AT = re.compile(r"\bat (http://\S+?);")
 _SANDBOX_START_S = 60.0
 
@@ -130,6 +133,29 @@ def children(
         for child in running:
             stack.callback(child.ask_to_stop)  # all at once, then each is waited for
         yield Workplace(tuple(urls), sandbox)
+
+
+def alone(studio: Studio, *, worker: bool) -> None:
+    """See that no other studio with a worker runs on the data directory; until this process ends none may.
+
+    Two would start a worker of the same name each, and take its jobs from one another.
+
+    Raises:
+        BadInput: There is one.
+    """
+    from stages.errors import WorkFolderBusy
+    from stages.lock import FolderLock
+
+    if not worker:
+        return
+    try:
+        _KEPT.append(FolderLock(studio.layout.root / "serve.lock").__enter__())
+    except WorkFolderBusy as error:
+        holder = f" (process {error.pid})" if error.pid else ""
+        raise BadInput(
+            f"Another studio runs on {studio.layout.root}{holder}.",
+            hint="Stop it first; name another --data-dir; or add --no-worker for a second page.",
+        ) from error
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -67,7 +67,7 @@ def serve(host: str, port: int, data_dir: str | None, no_worker: bool, **given: 
     from ..logs import configure_logs
     from ..mail import check_mail_settings
     from ..service_settings import load_settings
-    from ..serving import address_of, bind, children
+    from ..serving import address_of, alone, bind, children
 
     webui = read_webui_options(
         *(given[key] for key in ("webui", "models_dir", "api_auth_file", "ca_file", "insecure"))
@@ -85,6 +85,7 @@ def serve(host: str, port: int, data_dir: str | None, no_worker: bool, **given: 
         console.print(f"Starting the studio at {url}: the page takes some seconds to load …", highlight=False)
         jobs = Jobs(studio)
         try:
+            alone(studio, worker=not no_worker)
             # Before the worker is started, so that one process alone makes DBOS's tables.
             jobs.warm_up()
             with children(

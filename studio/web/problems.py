@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,6 +58,12 @@ class Problems:
             await problem(Request(scope), _refusal(error))(scope, receive, noted)
         except ClientDisconnect:
             return
+        except OperationalError as error:
+            LOG.error("request %s: the database does not answer: %s", request_id, type(error.orig).__name__)
+            if status:
+                raise
+            scope.setdefault("app", self._owner)
+            await problem(Request(scope), _away())(scope, receive, noted)
         except Exception as error:
             LOG.exception("request %s failed: %s", request_id, type(error).__name__)
             if status:
@@ -155,6 +162,19 @@ def _slips(error: RequestValidationError) -> list[dict[str, str]]:
         {"where": ".".join(str(part) for part in slip["loc"]), "why": str(slip["msg"])}
         for slip in error.errors()
     ]
+
+
+def _away() -> Refused:
+    """The database does not answer."""
+    return Refused(
+        "database-away",
+        en="The studio cannot be reached for a moment.",
+        ko="스튜디오에 잠시 연결할 수 없습니다.",
+        hint_en="Nothing is lost. Try again in a minute.",
+        hint_ko="잃어버린 것은 없습니다. 잠시 뒤에 다시 시도해 주세요.",
+        status=503,
+        retry_after_s=30,
+    )
 
 
 def _unexpected(request_id: str) -> Refused:

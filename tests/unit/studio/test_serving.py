@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from studio.connect import Target, parse_address
 from studio.core import Studio
 from studio.errors import BadInput
 from studio.service_settings import StudioSettings
-from studio.serving import address_of, bind
+from studio.serving import address_of, alone, bind
 from studio.settings import Settings
+from tests.stubs.studios import make_studio
 
 NOTHING = {
     "models_dir": None,
@@ -125,3 +127,12 @@ def test_the_pages_say_sandbox_only_where_it_draws(
     monkeypatch.delenv("SDWEBUI_URL", raising=False)
     CliRunner().invoke(serve, [*args, "--port", "0", "--data-dir", str(tmp_path)], standalone_mode=False)
     assert told["sandbox"] is stands_in
+
+
+def test_a_second_studio_with_a_worker_is_refused_and_a_page_alone_is_not(tmp_path: Path) -> None:
+    studio = make_studio(tmp_path / "data")
+    alone(studio, worker=True)
+    with pytest.raises(BadInput, match=f"process {os.getpid()}") as caught:
+        alone(studio, worker=True)
+    assert "--no-worker" in caught.value.hint
+    alone(studio, worker=False)

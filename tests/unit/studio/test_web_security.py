@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from studio.service_settings import load_settings
@@ -220,6 +221,19 @@ def test_an_unexpected_error_has_a_number_and_no_trace(
     assert number in caplog.text
     assert "4711" in caplog.text
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_database_that_is_away_is_said_to_be_for_a_moment(
+    site: Site, kim: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("SELECT 1", {}, ConnectionError("secret detail 4711"))
+
+    monkeypatch.setattr("studio.web.api.albums.albums_of_user", away)
+    answer = kim.program.get("/api/v1/albums")
+    assert (answer.status_code, answer.json()["code"]) == (503, "database-away")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "4711" not in answer.text
 
 
 def test_a_browser_is_told_kindly_in_its_language(site: Site) -> None:
