@@ -81,7 +81,7 @@ def measure(folder: Path, plan: Plan) -> float:
 
     studio = Studio.open(_settings(folder))
     jobs = Jobs(studio)
-    albums = [_album(studio, number) for number in range(plan.jobs)]
+    albums = [_album(studio) for _ in range(plan.jobs)]
     users = [_user(studio, number) for number in range(plan.users)]
     for number, make in enumerate(albums):
         make(users[number % plan.users], jobs)
@@ -230,7 +230,7 @@ def _user(studio: Any, number: int) -> str:
     return user.id
 
 
-def _album(studio: Any, number: int) -> Any:
+def _album(studio: Any) -> Any:
     from studio.data import Album, Photo
     from studio.wishes import Wishes
 
