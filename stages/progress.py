@@ -21,7 +21,16 @@ class _Kind:
     done: int = 0
     timed: int = 0
     seconds: float = 0.0
+    longest: float = 0.0
     running: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def typical(self) -> float:
+        """Seconds of one job. The longest is left out as soon as there is another: the first job of a server
+        loads its models, and would promise hours."""
+        if self.timed < 2:
+            return self.seconds
+        return (self.seconds - self.longest) / (self.timed - 1)
 
 
 class Tracker:
@@ -71,6 +80,7 @@ class Tracker:
             if not cached:
                 kind.timed += 1
                 kind.seconds += seconds
+                kind.longest = max(kind.longest, seconds)
         self._report()
 
     def failed(self, shot: str, stage: str) -> None:
@@ -104,12 +114,13 @@ class Tracker:
     def _weight(self, stage: str) -> float:
         kind = self._kinds[stage]
         guess = _FIRST_GUESS.get(stage, 1.0)
-        return kind.seconds / kind.timed if kind.timed else guess * (self._unit() or 1.0)
+        return kind.typical if kind.timed else guess * (self._unit() or 1.0)
 
     def _unit(self) -> float | None:
         """Seconds per unit of the first guesses, from what was timed so far."""
-        pairs = [(k.seconds, k.timed * _FIRST_GUESS.get(s, 1.0)) for s, k in self._kinds.items() if k.timed]
-        return sum(seconds for seconds, _ in pairs) / sum(guess for _, guess in pairs) if pairs else None
+        pairs = [(k.typical, _FIRST_GUESS.get(s, 1.0), k.timed) for s, k in self._kinds.items() if k.timed]
+        weight = sum(guess * timed for _, guess, timed in pairs)
+        return sum(typical * timed for typical, _, timed in pairs) / weight if pairs else None
 
     def _time_left(self, remaining: float) -> float | None:
         return None if self._unit() is None else remaining / self._parallel

@@ -49,6 +49,16 @@ def test_the_time_left_comes_from_what_was_timed() -> None:
     assert seen[-1].time_left_s == 8.0
 
 
+def test_the_picture_that_waited_for_the_models_does_not_promise_hours() -> None:
+    tracker, seen = _tracker()
+    tracker.plan({"txt2img": 10})
+    tracker.finished("a", "txt2img", cached=False, seconds=60.0)
+    tracker.finished("b", "txt2img", cached=False, seconds=4.0)
+    assert seen[-1].time_left_s == 32.0
+    tracker.finished("c", "txt2img", cached=False, seconds=6.0)
+    assert seen[-1].time_left_s == 35.0
+
+
 def test_cached_stages_do_not_make_the_rest_look_quick() -> None:
     tracker, seen = _tracker()
     tracker.plan({"txt2img": 3})
