@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from sqlalchemy import func, or_, select, update
@@ -13,7 +14,7 @@ from ..data import UNFINISHED, Album, Flag, GpuLease, Job, JobEvent, User, Worke
 from ..refusals import not_found
 from ..service_settings import DAY_S
 from ..wishes import Wishes
-from . import quotas, rows
+from . import leases, quotas, rows
 from .afterwards import admit
 from .ledger import Ledger
 from .order import (
@@ -25,8 +26,12 @@ from .order import (
     position,
     queue_priority,
 )
+from .presence import db_now
+from .running import DATABASE_TROUBLE
 from .steps import FIRST, STEPS, queues_of, workflow_id
 from .watching import PAUSED
+
+LOG = logging.getLogger(__name__)
 
 USUAL_S = 600.0
 """How long a job keeps a GPU while nothing is known of others."""
@@ -106,7 +111,7 @@ class Jobs:
                 .where(Album.id == album_id)
                 .values(keep_photos_until=job.created_at + self._studio.settings.photos_days * DAY_S)
             )
-        admit(self._studio, self._ledger, album_id)
+        self._admit(album_id)
         return job
 
     def cancel(self, job_id: str) -> None:
@@ -127,10 +132,14 @@ class Jobs:
             if job.state not in UNFINISHED:
                 return
             names = [workflow_id(job.id, job.attempt, step) for step in STEPS]
-            if job.worker_id is None:
+            if not self._is_worked_on(db, job):
+                leases.release_job(db, job.worker_id or "", job.id)
                 rows.end(db, job, "cancelled", studio=self._studio)
-        self._ledger.cancel_waiting(names)
-        admit(self._studio, self._ledger, job.album_id)
+        try:
+            self._ledger.cancel_waiting(names)
+        except DATABASE_TROUBLE as error:
+            LOG.warning("job %s: whoever takes it finds it cancelled: %s", job_id, type(error).__name__)
+        self._admit(job.album_id)
 
     def position(self, job_id: str) -> int | None:
         """Its place among the jobs that wait, 1 = next; None when it does not wait."""
@@ -182,7 +191,7 @@ class Jobs:
             job.cancel_asked_at = job.started_at = job.finished_at = job.keep_until = None
             job.turn, job.queued_at = next_turn(db, job.user_id), time.time()
             rows.begin(db, job)
-        admit(self._studio, self._ledger, job.album_id)
+        self._admit(job.album_id)
         return job
 
     def set_priority(self, job_id: str, priority: int) -> None:
@@ -244,6 +253,21 @@ class Jobs:
             How many there were.
         """
         return self._ledger.forget(job_id)
+
+    def _admit(self, album_id: str) -> None:
+        try:
+            admit(self._studio, self._ledger, album_id)
+        except DATABASE_TROUBLE as error:
+            LOG.warning(
+                "a worker puts the job into its queue, DBOS's database is away: %s", type(error).__name__
+            )
+
+    def _is_worked_on(self, db: Session, job: Job) -> bool:
+        """Whether a living worker has it, who then ends it."""
+        worker = db.get(Worker, job.worker_id) if job.worker_id is not None else None
+        if worker is None or worker.state not in LIVING:
+            return False
+        return db_now(db) - worker.heartbeat_at < self._studio.settings.dead_after_s
 
     def _drawing(self, db: Session) -> int:
         roles = db.scalars(select(Worker.role).where(Worker.state == "running"))

@@ -281,7 +281,12 @@ def _open(url: str) -> tuple[DBOSClient, sa.Engine]:
     engine = sa.create_engine(url, pool_pre_ping=True, pool_size=2, max_overflow=8)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
-    client = DBOSClient(system_database_engine=engine, application_name=APPLICATION)
+    client = DBOSClient(
+        system_database_engine=engine,
+        application_name=APPLICATION,
+        # A page that waits for a database hangs; who can wait, does (`running.DATABASE_TROUBLE`).
+        retry_connection_errors=False,
+    )
     for queue in QUEUES:
         client.register_queue(
             queue,

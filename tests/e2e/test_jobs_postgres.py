@@ -6,11 +6,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from sdwebui_client import WebUI
+from sdwebui_client.sandbox import SandboxServer, SandboxSettings
 from studio.core import Studio
 from studio.data import GpuLease, Job, JobEvent, Mail
 from studio.jobs import Jobs
@@ -31,7 +34,7 @@ pytestmark = [
     pytest.mark.skipif(not postgres_available(), reason="PostgreSQL's server is not installed"),
 ]
 
-JOBS, USERS, KILLS, SEED = 20, 5, 6, 20260121
+WORKERS, JOBS, USERS, KILLS, SEED = 3, 20, 5, 6, 20260121
 STEPS = ("prepare", "train", "draw", "deliver")
 
 
@@ -51,10 +54,25 @@ def studio(tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) 
     opened.close()
 
 
-def test_nothing_is_lost_or_made_twice(studio: Studio, postgres: Postgres) -> None:
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[list[SandboxServer]]:
+    """A WebUI for each worker."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(SandboxServer(SandboxSettings(models_dir=tmp_path / f"models{n}")))
+            for n in range(WORKERS)
+        ]
+
+
+def test_nothing_is_lost_or_made_twice(
+    studio: Studio, postgres: Postgres, servers: list[SandboxServer]
+) -> None:
     work = FakeWork(studio.layout.root / "work.log")
     jobs, dice = Jobs(studio), random.Random(SEED)
-    workers = [WorkerProcess(studio, f"w{n}", FAKE_SECONDS="0.4", FAKE_DEAD_S="6") for n in range(3)]
+    workers = [
+        WorkerProcess(studio, f"w{n}", FAKE_SECONDS="0.25", FAKE_DEAD_S="6", FAKE_URL=server.url)
+        for n, server in enumerate(servers)
+    ]
     try:
         users = [make_user(studio) for _ in range(USERS)]
         handed_in = [hand_in(studio, jobs, users[n % USERS]) for n in range(JOBS)]
@@ -75,6 +93,19 @@ def test_nothing_is_lost_or_made_twice(studio: Studio, postgres: Postgres) -> No
             process.end()
         jobs.close()
     _check(studio, work, handed_in)
+    _count(servers, studio.layout.root, sum(process.starts for process in workers))
+
+
+def _count(servers: list[SandboxServer], root: Path, starts: int) -> None:
+    """Every picture is kept once; one was paid twice only when its worker did not live to see it."""
+    kept = [path.read_bytes() for path in root.glob("made-*-draw-*")]
+    assert len(kept) == JOBS * PIECES
+    assert all(data.startswith(b"\x89PNG") for data in kept)
+    paid = 0
+    for server in servers:
+        with WebUI(server.url) as webui:
+            paid += int(webui.sandbox_info()["generations"])
+    assert len(kept) <= paid <= len(kept) + starts - WORKERS
 
 
 def _check(studio: Studio, work: FakeWork, handed_in: list[str]) -> None:

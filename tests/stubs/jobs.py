@@ -49,8 +49,15 @@ class Broken(Exception):
 class FakeWork:
     """Steps of `seconds` each, in pieces that are kept; what happens is noted in a file."""
 
-    def __init__(self, log: Path, *, seconds: float = 0.0, train: bool = True) -> None:
-        self.log, self.seconds, self.train = log, seconds, train
+    def __init__(self, log: Path, *, seconds: float = 0.0, train: bool = True, draws: bool = False) -> None:
+        """
+        Args:
+            log: What happens is noted here; pieces are kept beside it.
+            seconds: How long a step takes.
+            train: Whether a training is needed.
+            draws: Whether the pieces of `draw` are pictures of the worker's WebUI.
+        """
+        self.log, self.seconds, self.train, self.draws = log, seconds, train, draws
         self.before: Callable[[Task], None] = lambda task: None
 
     def make_stats(self) -> WorkerStats:
@@ -89,13 +96,27 @@ class FakeWork:
             made = self.log.parent / f"made-{task.job_id}-{task.step.name}-{piece}"
             if made.exists():
                 continue
-            until = time.monotonic() + self.seconds / PIECES
-            while time.monotonic() < until:
-                time.sleep(0.02)
-                if task.cancel.cancelled:
-                    raise Broken("cancelled")
+            data = self._make(task)
             self.note("piece", task)
-            made.touch()
+            made.write_bytes(data)
+
+    def _make(self, task: Task) -> bytes:
+        if self.draws and task.step.name == "draw":
+            return self._draw(task)
+        until = time.monotonic() + self.seconds / PIECES
+        while time.monotonic() < until:
+            time.sleep(0.02)
+            if task.cancel.cancelled:
+                raise Broken("cancelled")
+        return b""
+
+    def _draw(self, task: Task) -> bytes:
+        """A picture of the worker's WebUI."""
+        from sdwebui_client import WebUI
+
+        with WebUI(task.options.urls[0]) as webui:
+            result = webui.txt2img(prompt="portrait", width=64, height=64, steps=2, cancel=task.cancel)
+        return result.images[0].data
 
     def noted(self, what: str | None = None) -> list[tuple[str, ...]]:
         """(what, job, step, worker) of everything noted so far."""
@@ -218,9 +239,11 @@ class WorkerProcess:
         self._args = [sys.executable, "-m", "tests.stubs.jobs", str(studio.layout.root), name, role]
         self._env = {**os.environ, **env}
         self.output = studio.layout.root / f"{name}.out"
+        self.starts = 0
         self.process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
+        self.starts += 1
         with self.output.open("ab") as stream:
             return subprocess.Popen(self._args, env=self._env, cwd=ROOT, stdout=stream, stderr=stream)
 
@@ -257,10 +280,11 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     studio = Studio.open(quick_settings(root, dead_after_s=float(os.environ.get("FAKE_DEAD_S", "3"))))
-    work = FakeWork(root / "work.log", seconds=seconds)
+    url = os.environ.get("FAKE_URL", f"http://{name}")
+    work = FakeWork(root / "work.log", seconds=seconds, draws="FAKE_URL" in os.environ)
     try:
         run_worker(
-            studio, options(name, role, gpu=os.environ.get("FAKE_GPU"), urls=(f"http://{name}",)),
+            studio, options(name, role, gpu=os.environ.get("FAKE_GPU"), urls=(url,)),
             stop=stop, on_ready=lambda: sys.stdout.write("ready\n") and sys.stdout.flush(), work=work,
             version=os.environ.get("FAKE_VERSION", "1"),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from studio.core import Studio
 from studio.data import Album, Flag, GpuLease, Job, JobEvent, User, Worker
@@ -163,16 +164,48 @@ def test_cancelling_what_waits_ends_it_at_once(studio: Studio, jobs: Jobs, user_
         jobs.cancel("0" * 20)
 
 
-def test_cancelling_what_runs_is_left_to_its_worker(
-    studio: Studio, jobs: Jobs, ledger: Ledger, user_id: str
-) -> None:
+def test_cancelling_what_runs_is_left_to_its_worker(studio: Studio, jobs: Jobs, user_id: str) -> None:
     job_id = hand_in(studio, jobs, user_id)
     with studio.db.session() as db:
+        db.add(Worker(id="w1", role="all", host="h", pid=1, version="1"))
         db.execute(update(Job).values(state="running", waiting=False, worker_id="w1"))
     jobs.cancel(job_id)
     row = job(studio, job_id)
     assert (row.state, row.worker_id) == ("running", "w1")
     assert row.cancel_asked_at is not None
+
+
+@pytest.mark.parametrize("values", [{"state": "dead"}, {"heartbeat_at": 1.0}])
+def test_cancelling_what_a_dead_worker_had_ends_it_at_once(
+    studio: Studio, jobs: Jobs, user_id: str, values: dict[str, object]
+) -> None:
+    job_id = hand_in(studio, jobs, user_id)
+    with studio.db.session() as db:
+        db.add(Worker(**{"id": "w1", "role": "all", "host": "h", "pid": 1, "version": "1", **values}))
+        db.add(GpuLease(gpu="g", worker_id="w1", job_id=job_id))
+        db.execute(update(Job).values(state="running", waiting=False, worker_id="w1"))
+    jobs.cancel(job_id)
+    assert job(studio, job_id).state == "cancelled"
+    with studio.db.session() as db:
+        assert db.scalars(select(GpuLease)).all() == []
+
+
+def test_a_job_is_taken_though_dbos_is_away(
+    studio: Studio,
+    jobs: Jobs,
+    user_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("insert", {}, Exception("gone"))
+
+    monkeypatch.setattr(jobs._ledger, "enqueue", away)
+    monkeypatch.setattr(jobs._ledger, "cancel_waiting", away)
+    job_id = hand_in(studio, jobs, user_id)
+    assert "a worker puts the job into its queue" in caplog.text
+    jobs.cancel(job_id)
+    assert job(studio, job_id).state == "cancelled"
 
 
 def test_requeuing_is_a_new_attempt(studio: Studio, jobs: Jobs, ledger: Ledger, user_id: str) -> None:
