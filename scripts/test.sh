@@ -38,4 +38,5 @@ step ruff format --check .
 step mypy
 step lint-imports
 step pytest -q -n 2
-step pytest -q -n 2 -m "long and not live"
+# Only files that have long tests: collecting the others costs half a minute.
+step pytest -q -n 2 -m "long and not live" $(grep -rlE 'mark\.long' tests --include='test_*.py')

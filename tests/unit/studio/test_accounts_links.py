@@ -92,7 +92,11 @@ def test_a_link_opens_only_what_it_is_for(studio: Studio, kim: User) -> None:
     assert not dead(studio, token, ("sign-in",))
 
 
-@pytest.mark.parametrize("token", ["", "x", "\ud800" * 43, "../" * 20, "x" * 100_000, new_secret()])
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "\ud800" * 43, "../" * 20, "x" * 100_000, new_secret()],
+    ids=["empty", "short", "surrogates", "path", "long", "unknown"],  # the same in every process of xdist
+)
 def test_what_is_no_link_is_dead(studio: Studio, kim: User, token: str) -> None:
     mailed(studio)
     assert dead(studio, token)
