@@ -41,11 +41,13 @@ def test_a_dry_run_generates_nothing_and_writes_nothing(slow_sandbox: str, tmp_p
 
 
 @pytest.mark.long
-def test_ctrl_c_stops_our_job_and_the_printed_command_goes_on(slow_sandbox: str, tmp_path: Path) -> None:
+def test_ctrl_c_stops_our_job_and_the_printed_command_goes_on(
+    slow_sandbox: str, tmp_path: Path, few: Path
+) -> None:
     args = (
         "make-profile",
         "--user",
-        str(PHOTOS),
+        str(few),
         "--webui",
         slow_sandbox,
         "--out",

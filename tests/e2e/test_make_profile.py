@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jsonschema
 import pytest
 from PIL import Image
 
-from .conftest import ONE_SMALL_PORTRAIT, PHOTOS, Finished, cli
+from .conftest import FEW, ONE_SMALL_PORTRAIT, Finished, cli
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ RUN_SCHEMA: dict[str, Any] = {
         },
         "photos": {
             "type": "array",
-            "minItems": 10,
+            "minItems": len(FEW),
             "items": {"type": "object", "required": ["file", "accepted", "reason"]},
         },
         "lora": {
@@ -87,12 +88,14 @@ def test_the_folder_holds_what_the_readme_says(finished: Finished) -> None:
         assert sheet.format == "JPEG"
 
 
-def again(finished: Finished, tmp_path: Path, *args: str) -> tuple[Path, Any]:
+def again(
+    finished: Finished, tmp_path: Path, *args: str, start: Callable[..., Any] = cli
+) -> tuple[Path, Any]:
     """Run on a copy of the finished run, so that the original stays as it is."""
     out = tmp_path / "out"
     shutil.copytree(finished.out, out)
-    done = cli(
-        "make-profile", "--user", str(PHOTOS), "--webui", "sandbox", "--out", "out", "--seed", "7",
+    done = start(
+        "make-profile", "--user", str(finished.photos), "--webui", "sandbox", "--out", "out", "--seed", "7",
         *ONE_SMALL_PORTRAIT, *args, cwd=tmp_path,
     )  # fmt: skip
     return out, done
@@ -107,8 +110,11 @@ def test_running_again_makes_nothing_again(finished: Finished, tmp_path: Path) -
         assert (out / "portraits" / portrait.name).read_bytes() == portrait.read_bytes()
 
 
-def test_one_changed_parameter_reruns_what_follows_from_it(finished: Finished, tmp_path: Path) -> None:
-    _, done = again(finished, tmp_path, "--explain", "--set", "stages.img2img.denoising_strength=0.35")
+def test_one_changed_parameter_reruns_what_follows_from_it(
+    finished: Finished, tmp_path: Path, here: Callable[..., Any]
+) -> None:
+    change = ("--set", "stages.img2img.denoising_strength=0.35")
+    _, done = again(finished, tmp_path, "--explain", *change, start=here)
     assert done.returncode == 0, done.stderr
     runs = {
         line.split(" runs: ")[0].split(": ")[-1] for line in done.stdout.splitlines() if " runs: " in line
@@ -118,8 +124,10 @@ def test_one_changed_parameter_reruns_what_follows_from_it(finished: Finished, t
     assert "denoising_strength" in done.stdout
 
 
-def test_an_impossible_likeness_is_exit_4_and_still_reported(finished: Finished, tmp_path: Path) -> None:
-    out, done = again(finished, tmp_path, "--set", "min_likeness=1.0", "--json")
+def test_an_impossible_likeness_is_exit_4_and_still_reported(
+    finished: Finished, tmp_path: Path, here: Callable[..., Any]
+) -> None:
+    out, done = again(finished, tmp_path, "--set", "min_likeness=1.0", "--json", start=here)
     assert done.returncode == 4, done.stderr
     assert json.loads(done.stdout)["portraits"] == []
     assert "likeness" in done.stderr
@@ -138,19 +146,23 @@ def test_a_picture_is_made_again_to_the_byte(finished: Finished, tmp_path: Path)
     assert (tmp_path / "again.png").read_bytes() == portrait.read_bytes()
 
 
-def test_a_picture_that_was_changed_is_not_made_again(finished: Finished, tmp_path: Path) -> None:
+def test_a_picture_that_was_changed_is_not_made_again(
+    finished: Finished, tmp_path: Path, here: Callable[..., Any]
+) -> None:
     shutil.copytree(finished.out / "portraits", tmp_path / "portraits")
     (portrait,) = (tmp_path / "portraits").glob("*.png")
     portrait.write_bytes(portrait.read_bytes() + b"x")
-    done = cli("reproduce", str(portrait), "--webui", "sandbox", cwd=tmp_path)
+    done = here("reproduce", str(portrait), "--webui", "sandbox", cwd=tmp_path)
     assert done.returncode == 2
     assert "provenance" in done.stderr
 
 
-def test_deleting_the_run_leaves_nothing(finished: Finished, tmp_path: Path) -> None:
+def test_deleting_the_run_leaves_nothing(
+    finished: Finished, tmp_path: Path, here: Callable[..., Any]
+) -> None:
     shutil.copytree(finished.out, tmp_path / "output" / "alice")
-    done = cli("delete", "alice", "--yes", cwd=tmp_path)
+    done = here("delete", "alice", "--yes", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 portrait" in done.stdout
     assert not (tmp_path / "output" / "alice").exists()
-    assert PHOTOS.is_dir()
+    assert finished.photos.is_dir()

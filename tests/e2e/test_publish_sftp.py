@@ -24,6 +24,7 @@ class Remote:
     webui: str
     models: Path
     sshd: Sshd
+    photos: Path
 
     @property
     def models_url(self) -> str:
@@ -31,7 +32,7 @@ class Remote:
 
 
 @pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+def remote(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     home = tmp_path_factory.mktemp("remote")
     (home / "models").mkdir()
     sshd = start_sshd(home / "sshd")
@@ -49,7 +50,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
         line = process.stdout.readline()
         found = re.search(r"http://[\d.]+:\d+", line)
         assert found, line + process.stdout.read()
-        yield Remote(found.group(), home / "models", sshd)
+        yield Remote(found.group(), home / "models", sshd, few)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     sshd.stop()
@@ -57,8 +58,9 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
 
 def profile(remote: Remote, cwd: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
     return cli(
-        "make-profile", "--user", str(PHOTOS), "--webui", remote.webui, "--models-dir", remote.models_url,
-        "--out", "out", "--seed", "7", "--consent", *ONE_SMALL_PORTRAIT, *args,
+        "make-profile", "--user", str(remote.photos), "--webui", remote.webui,
+        "--models-dir", remote.models_url, "--out", "out", "--seed", "7", "--consent",
+        *ONE_SMALL_PORTRAIT, *args,
         cwd=cwd, **(remote.sshd.env | env),
     )  # fmt: skip
 

@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,10 +43,10 @@ def gpu(sshd: Sshd, tmp_path: Path) -> Iterator[Gpu]:
         os.kill(pid, signal.SIGKILL)
 
 
-def train_args(gpu: Gpu) -> tuple[str, ...]:
+def train_args(gpu: Gpu, photos: Path) -> tuple[str, ...]:
     address = gpu.url(jobs=str(gpu.jobs))
     return (
-        "train-lora", "--user", str(PHOTOS), "--name", "alice", "--out", "out", "--trainer", address, *SHORT,
+        "train-lora", "--user", str(photos), "--name", "alice", "--out", "out", "--trainer", address, *SHORT,
     )  # fmt: skip
 
 
@@ -55,12 +56,13 @@ def variables(gpu: Gpu, home: Path) -> dict[str, str]:
 
 @pytest.mark.long
 def test_a_killed_client_is_not_missed_and_the_same_command_takes_its_training_up(
-    gpu: Gpu, tmp_path: Path
+    gpu: Gpu, tmp_path: Path, few: Path
 ) -> None:
-    gpu.plays("step_s=1.2")
+    go_on = tmp_path / "go-on"
+    gpu.plays(f"hold={go_on}")
     with (tmp_path / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            command(*train_args(gpu)), cwd=tmp_path, env=environment(**variables(gpu, tmp_path)),
+            command(*train_args(gpu, few)), cwd=tmp_path, env=environment(**variables(gpu, tmp_path)),
             stdout=log, stderr=log,
         )  # fmt: skip
         wait_for(lambda: gpu.status().get("state") == "running" or process.poll() is not None, seconds=120)
@@ -73,32 +75,44 @@ def test_a_killed_client_is_not_missed_and_the_same_command_takes_its_training_u
     assert lives(before["pid"])
 
     gpu.plays("exit_at=1")  # whoever started it anew would fail
-    done = cli(*train_args(gpu), cwd=tmp_path, **variables(gpu, tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "the training is under way: following it" in done.stdout
-    assert "training, step 40 of 40" in done.stdout
+    with (tmp_path / "second.txt").open("wb") as log:
+        process = subprocess.Popen(
+            command(*train_args(gpu, few)), cwd=tmp_path, env=environment(**variables(gpu, tmp_path)),
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        follows = "the training is under way: following it"
+        wait_for(
+            lambda: follows in (tmp_path / "second.txt").read_text("utf-8") or process.poll() is not None,
+            seconds=120,
+        )
+        go_on.touch()
+        code = process.wait(120)
+    said = (tmp_path / "second.txt").read_text("utf-8")
+    assert code == 0, said
+    assert follows in said
+    assert "training, step 40 of 40" in said
     assert not lives(before["pid"])
     record = json.loads((tmp_path / "out" / "training.json").read_text("utf-8"))
     assert record["steps"] == 40
     assert record["resumed_from"] is None
     artifact = read_artifact(tmp_path / "out" / "alice.safetensors")
     assert not artifact.sandbox
-    assert len(artifact.photos) == 8
+    assert len(artifact.photos) == 4
     # Nothing of the person stays on the host, and nothing of the host in what is handed over.
     assert list(gpu.jobs.iterdir()) == []
     assert not list(gpu.folder.rglob("owned"))
     assert str(gpu.folder) not in json.dumps(record)
 
-    again = cli(*train_args(gpu), cwd=tmp_path, **variables(gpu, tmp_path))
+    again = cli(*train_args(gpu, few), cwd=tmp_path, **variables(gpu, tmp_path))
     assert again.returncode == 0, again.stdout + again.stderr
     assert "was trained before" in again.stdout
 
 
-def test_ctrl_c_ends_it_on_the_host_and_leaves_no_photo_there(gpu: Gpu, tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_on_the_host_and_leaves_no_photo_there(gpu: Gpu, tmp_path: Path, few: Path) -> None:
     gpu.plays("step_s=0.5,no_term")
     with (tmp_path / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            command(*train_args(gpu)), cwd=tmp_path, env=environment(**variables(gpu, tmp_path)),
+            command(*train_args(gpu, few)), cwd=tmp_path, env=environment(**variables(gpu, tmp_path)),
             stdout=log, stderr=log, process_group=0,
         )  # fmt: skip
         wait_for(lambda: gpu.status().get("state") == "running" or process.poll() is not None, seconds=120)
@@ -112,8 +126,8 @@ def test_ctrl_c_ends_it_on_the_host_and_leaves_no_photo_there(gpu: Gpu, tmp_path
     assert list(gpu.jobs.iterdir()) == []
 
 
-def doctor(gpu: Gpu, cwd: Path, address: str, **env: str) -> tuple[int, str]:
-    done = cli(
+def doctor(gpu: Gpu, cwd: Path, address: str, start: Callable[..., Any] = cli, **env: str) -> tuple[int, str]:
+    done = start(
         "doctor", "--webui", "sandbox", "--trainer", address,
         cwd=cwd, **{**variables(gpu, cwd), **env},
     )  # fmt: skip
@@ -129,12 +143,12 @@ def test_doctor_looks_at_the_host_and_changes_nothing_there(gpu: Gpu, tmp_path: 
     assert not gpu.jobs.exists()
 
 
-def test_doctor_says_what_the_host_lacks(gpu: Gpu, tmp_path: Path) -> None:
-    code, said = doctor(gpu, tmp_path, gpu.url(base_model="/gone.safetensors"))
+def test_doctor_says_what_the_host_lacks(gpu: Gpu, tmp_path: Path, here: Callable[..., Any]) -> None:
+    code, said = doctor(gpu, tmp_path, gpu.url(base_model="/gone.safetensors"), here)
     assert code == 3, said
     assert "gone.safetensors" in said
     (tmp_path / "empty").touch()
-    code, said = doctor(gpu, tmp_path, gpu.url(), SDWEBUI_SSH_KNOWN_HOSTS=str(tmp_path / "empty"))
+    code, said = doctor(gpu, tmp_path, gpu.url(), here, SDWEBUI_SSH_KNOWN_HOSTS=str(tmp_path / "empty"))
     assert code == 3, said
     assert "has no host key of it" in said
     assert "ssh-keyscan" in said
@@ -150,10 +164,10 @@ def test_doctor_says_what_the_host_lacks(gpu: Gpu, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_address_is_told_before_a_photo_is_read(
-    gpu: Gpu, tmp_path: Path, address: str, words: str
+    gpu: Gpu, tmp_path: Path, here: Callable[..., Any], address: str, words: str
 ) -> None:
     args = ("train-lora", "--user", str(PHOTOS), "--name", "alice", "--out", "out", "--trainer", address)
-    done = cli(*args, *SHORT, cwd=tmp_path, **variables(gpu, tmp_path))
+    done = here(*args, *SHORT, cwd=tmp_path, **variables(gpu, tmp_path))
     assert done.returncode in (2, 3)
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -212,7 +212,8 @@ def train_as_client(url: str, env: str, folder: str, out: str) -> None:
 
 
 def test_a_killed_client_is_not_missed_and_the_next_call_goes_on(gpu: Gpu, tmp_path: Path) -> None:
-    gpu.plays("step_s=0.1")
+    go_on = tmp_path / "go-on"
+    gpu.plays(f"hold={go_on}")
     out = tmp_path / "out"
     client = subprocess.Popen(
         [
@@ -234,7 +235,7 @@ def test_a_killed_client_is_not_missed_and_the_next_call_goes_on(gpu: Gpu, tmp_p
     assert lives(supervisor)
 
     dataset = small_dataset(tmp_path / "ours")
-    seen = Seen()
+    seen = Seen(1, go_on.touch)
     run = gpu.trainer().train(dataset, recipe(steps=60, save_every_n_steps=20), out, on_progress=seen)
     assert [checkpoint.step for checkpoint in run.checkpoints] == [20, 40, 60]
     assert run.resumed_from is None
@@ -357,7 +358,8 @@ def test_a_busy_gpu_is_told_unless_it_is_this_training_that_keeps_it_busy(
     gpu: Gpu, dataset: Dataset, tmp_path: Path
 ) -> None:
     gpu.has_gpu(free_mib=20_000)
-    gpu.plays("step_s=0.4")
+    go_on = tmp_path / "go-on"
+    gpu.plays(f"hold={go_on}")
     long = recipe(steps=40, save_every_n_steps=20)
     second = Seen()
     runs: list[Any] = []
@@ -372,6 +374,7 @@ def test_a_busy_gpu_is_told_unless_it_is_this_training_that_keeps_it_busy(
         assert gpu.trainer().check(long) == []
         thread.start()
         wait_for(lambda: second.messages)
+        go_on.touch()
 
     gpu.trainer().train(dataset, long, tmp_path / "first", on_progress=Seen(1, look_again))
     thread.join(60)

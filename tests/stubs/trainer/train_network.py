@@ -4,6 +4,7 @@ FAKE_TRAINER is a list of modes, separated by commas:
 
     step_s=0.05        seconds a step takes (0.01)
     kill_at=3          SIGKILL itself after a step, unless it was resumed
+    hold=PATH          waits after the first step until that file is there (a minute at most)
     exit_at=3          exit code 1 with a traceback after a step
     oom                CUDA out of memory at the first step, unless gradient_checkpointing is on
     nan_at=3           the loss is no number from a step on
@@ -165,6 +166,10 @@ class Fake:
             )
 
     def fail_after_step(self) -> None:
+        if self.step == 1 and "hold" in self.modes:
+            until = time.monotonic() + 60
+            while not Path(self.modes["hold"]).exists() and time.monotonic() < until:
+                time.sleep(0.05)
         if self.step == int(self.modes.get("kill_at", 0)) and "resume" not in self.arguments:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.step == int(self.modes.get("exit_at", 0)):
