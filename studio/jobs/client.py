@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..access import album_of
 from ..core import Studio
-from ..data import UNFINISHED, Album, Flag, GpuLease, Job, JobEvent, User, Worker
+from ..data import LIVING, UNFINISHED, Album, Flag, GpuLease, Job, JobEvent, User, Worker
 from ..refusals import not_found
 from ..service_settings import DAY_S
 from ..wishes import Wishes
