@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from stages.presets import Preset, list_presets, load_preset
+from stages.presets import Preset, load_preset
+from stages.presets._files import built_in_names
 from stages.presets.stage_params import Sampling, UpscaleParams
 from stages.presets.units import ADetailerUnitParams, ControlNetParams
 from tests.recorded import openapi, recordings
 
 FLAVOURS = ("a1111", "forge", "reforge")
-PRESETS = [preset.name for preset in list_presets()]
+PRESETS = built_in_names()
 
 # Preset field -> ADetailer's own (25.3.0), None = sent as a switch with its value.
 ADETAILER_FIELDS = {

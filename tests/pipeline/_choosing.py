@@ -112,7 +112,7 @@ def main() -> None:
     root = Path(work)
     dataset = build_dataset(load_photos(Path(photos)), root / "dataset", trigger="ohwx person", held_out=2)
     session = Session(url, Path(models_dir), root, dataset)
-    choice = session.choose(trained(dataset, root / "training", best_step=600), finalists=1)
+    choice = session.choose(trained(dataset, root / "training", best_step=600)[1:5], finalists=1)
     sys.stdout.write(f"{choice.step} {choice.weight}\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from stages.events import (
     TrainingProgress,
 )
 from stages.lock import FolderLock
-from stages.presets import load_training_preset
+from stages.presets import TrainingPreset, load_training_preset
 from stages.recipes.train import TrainOptions, TrainResult, plan_training, run_training
 from tests.pipeline._recipe import EXAMPLES, Watched, copy_photos, generations, options, run, sandbox
 from train_lora import PublishError, TrainerAsked, TrainError, read_artifact
@@ -55,9 +56,14 @@ def wish(photos: Path, out_dir: Path, *sets: str, **fields: Any) -> TrainOptions
         "photos_dir": photos,
         "out_dir": out_dir,
         "name": "alice",
-        "preset": load_training_preset("sd15-fast", sets=[*QUICK, *sets]),
+        "preset": _preset(*QUICK, *sets),
     }
     return TrainOptions(**{**given, **fields})
+
+
+@cache
+def _preset(*sets: str) -> TrainingPreset:
+    return load_training_preset("sd15-fast", sets=sets)
 
 
 def train(asked: TrainOptions, *urls: str, watch: Watched | None = None) -> TrainResult:

@@ -15,14 +15,13 @@ from stages.presets import (
     PresetError,
     dump_preset,
     is_training_preset,
-    list_presets,
     list_training_presets,
     load_preset,
     load_training_preset,
     training_file_schema,
 )
 from stages.presets._comments import training_comments
-from stages.presets._files import BUILT_IN_DIR, TRAINING
+from stages.presets._files import BUILT_IN_DIR, TRAINING, built_in_names
 from stages.presets.model import TrainingPreset, TrainParams
 from train_lora.recipe import make_recipe
 from train_lora.training_settings import TrainSettings
@@ -239,7 +238,7 @@ def test_wrong_names_and_sets(name: str, sets: tuple[str, ...], words: list[str]
 # ---- presets for pictures
 
 
-@pytest.mark.parametrize("name", [preset.name for preset in list_presets()])
+@pytest.mark.parametrize("name", built_in_names())
 def test_every_preset_for_pictures_trains_by_one_of_its_family(name: str) -> None:
     preset = load_preset(name)
     assert preset.train.preset == ("sdxl" if preset.family == "sdxl" else "sd15-best")
