@@ -11,6 +11,8 @@ export PATH PYTHONWARNINGS="${PYTHONWARNINGS:-}"
 for variable in $(env | sed -n 's/^\(SDWEBUI_[A-Z0-9_]*\)=.*/\1/p'); do unset "$variable"; done
 unset SD_SCRIPTS_DIR SD_SCRIPTS_PYTHON SD_SCRIPTS_TOKENIZERS SSH_AUTH_SOCK
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+# Images often set it; without compiled files every worker, and every process a test starts, compiles anew.
+unset PYTHONDONTWRITEBYTECODE
 
 # Real servers and a real browser are part of the tests, on this machine alone.
 missing=""
@@ -35,8 +37,13 @@ step() {
 }
 step ruff check .
 step ruff format --check .
+# Compiles the tests while one core is free; what cannot be collected is told by the tests themselves.
+pytest -q --collect-only </dev/null >/dev/null 2>&1 &
+compiling=$!
 step mypy
 step lint-imports
-step pytest -q -n 2
+wait "$compiling" || true
+# worksteal: the slow folders come one after another, and would all be one worker's.
+step pytest -q -n 2 --dist worksteal
 # Only files that have long tests: collecting the others costs half a minute.
-step pytest -q -n 2 -m "long and not live" $(grep -rlE 'mark\.long' tests --include='test_*.py')
+step pytest -q -n 2 --dist worksteal -m "long and not live" $(grep -rlE 'mark\.long' tests --include='test_*.py')

@@ -31,7 +31,16 @@ around = st.text("abc XYZ가나 .,:;=\"'(){}\n/", max_size=30)
 def restore() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    # Servers and workers of other tests in this process made these quiet.
+    others = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos")]
+    before = [(other, other.level, other.disabled) for other in others]
+    for other in others:
+        other.setLevel(logging.NOTSET)
+        other.disabled = False
     yield
+    for other, quiet, disabled in before:
+        other.setLevel(quiet)
+        other.disabled = disabled
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
@@ -320,4 +329,5 @@ def test_no_text_takes_long(text: str) -> None:
 
     start = time.process_time()
     redact_text(text)
-    assert time.process_time() - start < 1.0
+    # A pattern that backtracks takes minutes here; a busy machine takes a second.
+    assert time.process_time() - start < 5.0
