@@ -56,6 +56,7 @@ def main() -> None:
             server.should_exit = True
 
         threading.Thread(target=until_left_alone, daemon=True).start()
+        listener.listen()  # who is told the address may ask at once
         sys.stdout.write(f"{address}\n")
         sys.stdout.flush()
         server.run(sockets=[listener])
