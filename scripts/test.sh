@@ -1,5 +1,6 @@
 #!/bin/sh
 # The whole suite, as the README and .ci/run call it: setup, style, types, layers, quick tests, long tests.
+# `--all` adds the extended tests: minutes of training over a real sshd.
 # The first thing that fails ends it. Needs no network beyond the package registry, no GPU, no WebUI.
 set -eu
 cd "$(dirname "$0")/.."
@@ -46,4 +47,7 @@ wait "$compiling" || true
 # worksteal: the slow folders come one after another, and would all be one worker's.
 step pytest -q -n 2 --dist worksteal
 # Only files that have long tests: collecting the others costs half a minute.
-step pytest -q -n 2 --dist worksteal -m "long and not live" $(grep -rlE 'mark\.long' tests --include='test_*.py')
+step pytest -q -n 2 --dist worksteal -m "long and not extended and not live" $(grep -rlE 'mark\.long' tests --include='test_*.py')
+if [ "${1:-}" = --all ]; then
+    step pytest -q -n 2 --dist worksteal -m "extended and not live" tests/e2e
+fi

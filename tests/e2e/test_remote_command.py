@@ -19,7 +19,7 @@ from tests.stubs.trainer import fake_environment
 from tests.unit.train_lora.kohya_jobs import lives, wait_for
 from train_lora import read_artifact
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 SHORT = ("--set", "train.steps=40", "--set", "train.save_every_n_steps=20", "--consent", "--no-webui")
 
 

@@ -26,7 +26,7 @@ from train_lora.backends.kohya.remote import SshKohyaTrainer
 from train_lora.backends.kohya.remote_link import FOUND, LOST, Patience
 from train_lora.ssh import SshAuth, parse_ssh_url
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 QUICK = Patience(first_wait_s=0.05, longest_wait_s=0.3)
 CLIENT = """
 import json, sys
