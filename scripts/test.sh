@@ -49,5 +49,5 @@ step pytest -q -n 2 --dist worksteal
 # Only files that have long tests: collecting the others costs half a minute.
 step pytest -q -n 2 --dist worksteal -m "long and not extended and not live" $(grep -rlE 'mark\.long' tests --include='test_*.py')
 if [ "${1:-}" = --all ]; then
-    step pytest -q -n 2 --dist worksteal -m "extended and not live" tests/e2e
+    step pytest -q -n 2 --dist worksteal -m "extended and not live" tests/e2e tests/pipeline
 fi

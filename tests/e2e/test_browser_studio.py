@@ -131,6 +131,7 @@ def test_from_sign_up_to_the_receipt(
         _download(page, say)
         _mailed_link(page, served, who)
         _delete(page, served, language, say)
+        seen.bear("401")  # a look at the jobs that was on its way when the session ended
 
 
 def _sign_up(page: Page, served: Served, who: str, say: Said) -> None:

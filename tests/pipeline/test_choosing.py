@@ -127,7 +127,7 @@ def test_whatever_is_planted_is_found(
     assert (found.step, found.weight) == (best_step, best_weight), found.why
 
 
-@pytest.mark.long
+@pytest.mark.extended
 @pytest.mark.parametrize("seed", [2, 7, 20])
 def test_unlucky_seeds_do_not_decide(
     session: Session, checkpoints: tuple[Checkpoint, ...], seed: int
